@@ -1,0 +1,124 @@
+import { hostname } from "node:os";
+import type { ArgumentsCamelCase, Argv } from "yargs";
+import { createAttachmentStore } from "../lib/host/attachment-store.ts";
+import { systemClock } from "../lib/host/clock.ts";
+import { createConsul } from "../lib/host/consul.ts";
+import { parseConsulSettings } from "../lib/host/consul-settings.ts";
+import { hostInterfaces } from "../lib/host/host-interfaces.ts";
+import { createIptables } from "../lib/host/iptables.ts";
+import { withLock, withNodeLock } from "../lib/host/lock.ts";
+import type { Log } from "../lib/host/log.ts";
+import { createPinoLog, LOG_LEVELS } from "../lib/host/pino-log.ts";
+import { createPidMemory, monitorRuleset } from "../lib/host/ruleset-monitor.ts";
+import { readRuntimeRulesCache, writeRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
+import { watchFolder } from "../lib/host/watch-folder.ts";
+import { createListener } from "../watcher/listener.ts";
+import { createMetrics } from "../watcher/metrics.ts";
+import { createNodeRunner, type NodeRunner } from "../watcher/node-runner.ts";
+import { createRequestLimit } from "../watcher/request-limit.ts";
+import { startWatch } from "../watcher/watch.ts";
+import { parseListenAddress } from "./listen-address.ts";
+import { stateOptions } from "./options.ts";
+import { version } from "./version.ts";
+
+/** Only one watcher of a node may push rules. Do not rename: an old one and its successor must exclude each other. */
+const WATCH_LOCK = "cni-outbound-watch";
+
+export const command = "watch";
+export const describe = "Keep this node's rules at what Consul KV says";
+
+export function builder(yargs: Argv) {
+  return stateOptions(yargs)
+    .option("prefix", { type: "string", default: "outbound", describe: "What all keys in KV start with" })
+    .option("node", { type: "string", default: hostname(), describe: "This node's name, as in node/<node>/ keys" })
+    .option("listen", {
+      type: "string",
+      default: "127.0.0.1:9710",
+      describe: "Where /health, /ready and /metrics are served; empty: nowhere",
+    })
+    .option("resync", { type: "number", default: 8, describe: "Seconds between two looks at the kernel's chains" })
+    .option("log-level", { choices: LOG_LEVELS, default: "info" as const, describe: "The least that is logged" })
+    .example("$0 watch --node ${node.unique.name}", "as a Nomad system job runs it");
+}
+
+type WatchArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;
+
+export async function handler(options: WatchArguments): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
+  const log = createPinoLog({ level: options.logLevel, destination: process.stdout });
+  await whileAlone(() => run(options, { log, signal: stop.signal }), { log, signal: stop.signal });
+}
+
+interface WatchContext {
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+async function whileAlone(work: () => Promise<void>, { log, signal }: WatchContext): Promise<void> {
+  const oneHourMs = 3_600_000;
+  const notice = setTimeout(() => {
+    log.warn({}, "Another watcher runs on this node, waiting for it to end");
+  }, 500);
+  try {
+    await withLock(WATCH_LOCK, {
+      timeoutMs: 24 * oneHourMs,
+      signal,
+      work: () => {
+        clearTimeout(notice);
+        return work();
+      },
+    });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    clearTimeout(notice);
+  }
+}
+
+async function run(options: WatchArguments, { log, signal }: WatchContext): Promise<void> {
+  const { stateDir, cacheDir, node, prefix, resync, listen } = options;
+  const path = process.env["PATH"];
+  const own = createPidMemory();
+  const store = createAttachmentStore(stateDir, { log });
+  const iptables = createIptables({ path, onStart: own.add });
+  const nowMs = Date.now;
+  const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs });
+  const metrics = createMetrics();
+  const consul = createConsul(parseConsulSettings(process.env));
+  log.info({ version, node, prefix, stateDir, cacheDir }, "Watcher started");
+  const watcher = startWatch(
+    {
+      node,
+      prefix,
+      cached: readRuntimeRulesCache(cacheDir, { log, readOnly: false }),
+      resyncMs: resync * 1000,
+      signal,
+    },
+    {
+      consul,
+      runner: locked(runner, signal),
+      limit: createRequestLimit({ clock: systemClock }),
+      clock: systemClock,
+      random: Math.random,
+      log,
+      saveRuntimeRules: (rules) => writeRuntimeRulesCache(cacheDir, rules),
+      onAttachmentsChanged: (onChange) => watchFolder(store.folder, { onChange, log, signal }),
+      onRulesetChanged: (onChange) => monitorRuleset({ path, isOwn: own.has, onChange, log, signal }),
+      observe: metrics.observe,
+    },
+  );
+  const listener = createListener({ state: watcher.state, metrics });
+  if (listen !== "") {
+    listener.on("error", (error) => log.error({ listen, error: String(error) }, "Cannot serve health and metrics"));
+    listener.listen(parseListenAddress(listen));
+  }
+  await watcher.ended;
+  listener.close();
+  consul.close();
+  log.info({}, "Watcher stopped, the rules stay");
+}
+
+function locked(runner: NodeRunner, signal: AbortSignal): NodeRunner {
+  return { pass: (input) => withNodeLock(() => runner.pass(input), { signal }) };
+}

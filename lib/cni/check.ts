@@ -1,0 +1,104 @@
+import { planAnchors } from "../netfilter/anchors.ts";
+import { compileAttachmentChain, compileDispatch } from "../netfilter/compile-attachment.ts";
+import { compileStaticChain } from "../netfilter/compile-shared.ts";
+import { findMainChains } from "../netfilter/main-chain.ts";
+import { FIREWALL_CHAIN } from "../netfilter/names.ts";
+import { parseRuleset, type ActualRule, type ActualRuleset } from "../netfilter/parse-ruleset.ts";
+import { FORMAT, renderChain, renderRule } from "../netfilter/render-rule.ts";
+import type { Family } from "../policy/address.ts";
+import type { Attachment } from "../policy/attachment.ts";
+import { describeAttachment, type DescribeOptions } from "./describe-attachment.ts";
+import { CNI_ERROR, CniError } from "./errors.ts";
+import { familiesToFilter } from "./families.ts";
+import type { ContainerRequest } from "./request.ts";
+
+/**
+ * CHECK: reads, and fails only where the static protection is gone: Nomad answers a failure by destroying the
+ * allocation's network. A changed runtime rule is none, nor are rules that another version of ours wrote.
+ *
+ * @throws {CniError} that names what is missing
+ */
+export async function check(request: ContainerRequest, { config, ports }: DescribeOptions): Promise<void> {
+  const description = describeAttachment(request, { config, ports });
+  const attachment = { ...description, chain: ports.store.chainFor(description), addedAt: "", sequence: 0 };
+  const failures = await Promise.all(
+    familiesToFilter(attachment, ports).map(async (family) => {
+      const chains = protectedChains(attachment, family);
+      if (!chains) return undefined;
+      const actual = parseRuleset(await ports.iptables.list(family, ["INPUT", "FORWARD", ...chains]));
+      // The firewall plugin's chain may be missing rightly, so it is asked for on its own.
+      const firewall = parseRuleset(await ports.iptables.list(family, ["FORWARD", FIREWALL_CHAIN]));
+      return findFailure(attachment, { family, actual: new Map([...firewall, ...actual]) });
+    }),
+  );
+  const failure = failures.find((each) => each !== undefined);
+  if (failure !== undefined) {
+    throw new CniError(`The container's static rules are not in force: ${failure}`, { code: CNI_ERROR.internal });
+  }
+}
+
+interface CheckOptions {
+  readonly family: Family;
+  readonly actual: ActualRuleset;
+}
+
+/** Undefined where nothing of this family can come from the container. */
+function protectedChains(attachment: Attachment, family: Family): readonly string[] | undefined {
+  if (compileDispatch(attachment, family).length === 0) return undefined;
+  const staticChain = compileStaticChain(attachment.policy.staticRules, family);
+  return [attachment.policy.mainChain, attachment.chain, ...(staticChain ? [staticChain.name] : [])];
+}
+
+function findFailure(attachment: Attachment, { family, actual }: CheckOptions): string | undefined {
+  const missing = protectedChains(attachment, family)?.find((name) => !actual.has(name));
+  if (missing !== undefined) return `chain ${missing} is missing (IPv${family})`;
+  const { chain, policy } = attachment;
+  const own = actual.get(chain) ?? [];
+  const main = actual.get(policy.mainChain) ?? [];
+  if (isOtherFormat(own)) return main.some(({ target }) => target === chain) ? undefined : `nothing leads to ${chain}`;
+  const dispatch = compileDispatch(attachment, family).map((rule) => renderRule(rule, family).hash);
+  if (!dispatch.every((hash) => main.some((rule) => rule.hash === hash))) {
+    return `${policy.mainChain} does not lead to ${chain} (IPv${family})`;
+  }
+  const staticChain = compileStaticChain(policy.staticRules, family);
+  const jumps = { deny: [], static: staticChain?.name, accept: [] };
+  const wanted = renderChain(compileAttachmentChain(attachment, { family, jumps }), family);
+  if (
+    !holdsInOrder(
+      own,
+      wanted.rules.map(({ hash }) => hash),
+    )
+  )
+    return `rules are missing from ${chain} (IPv${family})`;
+  const altered = [chain, staticChain?.name].find((name) => (actual.get(name ?? "") ?? []).some(couldLetThrough));
+  if (altered !== undefined) return `${altered} has a rule that is not ours (IPv${family})`;
+  if (
+    staticChain &&
+    !holdsInOrder(
+      actual.get(staticChain.name) ?? [],
+      renderChain(staticChain, family).rules.map(({ hash }) => hash),
+    )
+  ) {
+    return `rules are missing from ${staticChain.name} (IPv${family})`;
+  }
+  const mains = findMainChains([attachment], { actual, family });
+  return planAnchors(mains, { actual, family }).length === 0
+    ? undefined
+    : `${policy.mainChain} is not reached before other rules can accept (IPv${family})`;
+}
+
+/** A chain of another version holds other text for the same meaning: only its presence can be judged. */
+function isOtherFormat(rules: readonly ActualRule[]): boolean {
+  return rules.some(({ hash }) => hash !== undefined && !hash.startsWith(`${FORMAT}:`));
+}
+
+/** Whether `wanted` is among the rules in this order; runtime rules may stand between. */
+function holdsInOrder(rules: readonly ActualRule[], wanted: readonly string[]): boolean {
+  let next = 0;
+  for (const { hash } of rules) if (hash !== undefined && hash === wanted[next]) next++;
+  return next === wanted.length;
+}
+
+function couldLetThrough({ hash, target }: ActualRule): boolean {
+  return hash === undefined && target !== undefined && !["DROP", "REJECT", "LOG", "NFLOG"].includes(target);
+}

@@ -1,0 +1,79 @@
+import type { Attachment, HostInterface } from "../policy/attachment.ts";
+import { parseCniArgs, parseJobRules } from "./args.ts";
+import { parsePluginConfig, type PluginConfig } from "./config.ts";
+import { CNI_ERROR, CniError } from "./errors.ts";
+import type { PluginPorts } from "./ports.ts";
+import { readPrevResult } from "./prev-result.ts";
+import type { ContainerRequest } from "./request.ts";
+
+/** What a request says of its attachment, all but the chain's name and the time. */
+export type AttachmentDescription = Omit<Attachment, "chain" | "addedAt" | "sequence">;
+
+/**
+ * Puts together what conflist, prevResult and CNI_ARGS say.
+ *
+ * @throws {CniError} where any of them cannot be used
+ */
+export function describeAttachment(
+  request: ContainerRequest,
+  { config, ports }: DescribeOptions,
+): AttachmentDescription {
+  const { addresses, hostInterfaces } = readPrevResult(request.config, { ifname: request.ifname });
+  const { identity, additionalRules, ambiguous } = parseCniArgs(request.args);
+  const jobRules = parseJobRules(additionalRules ?? "[]", config.jobRules);
+  const allocation = request.containerId;
+  if (ambiguous.length > 0)
+    ports.log.warn({ allocation, keys: ambiguous }, "CNI_ARGS give a key twice: it is not used");
+  if (jobRules.ignored > 0) {
+    ports.log.warn(
+      { allocation, ignored: jobRules.ignored },
+      "Accepting job rules are left out: jobRules is deny-only",
+    );
+  }
+  if (config.jobRules === "ignore" && additionalRules !== undefined) {
+    ports.log.warn({ allocation }, "Job rules are left out: jobRules is ignore");
+  }
+  const hostInterface = findHostInterface(hostInterfaces, ports);
+  return {
+    network: request.name,
+    containerId: request.containerId,
+    ifname: request.ifname,
+    addresses,
+    ...(hostInterface && { hostInterface }),
+    netns: request.netns,
+    identity,
+    policy: config.policy,
+    jobRules: jobRules.rules,
+  };
+}
+
+export interface DescribeOptions {
+  readonly config: PluginConfig;
+  readonly ports: PluginPorts;
+}
+
+/** Parses the configuration and opens the ports it names; every other verb but DEL and GC begins so. */
+export function openConfigured(
+  request: { readonly config: ContainerRequest["config"] },
+  open: OpenPorts,
+): DescribeOptions {
+  const config = parsePluginConfig(request.config);
+  return { config, ports: open(config) };
+}
+
+type OpenPorts = (config: PluginConfig) => PluginPorts;
+
+/** Names that need no quoting anywhere, and no wildcard: a final `+` matches any ending (iptables(8)). */
+const PLAIN_NAME = /^[A-Za-z0-9_.-]{1,15}$/;
+
+/** The bridge and ptp plugins list the host's end of the veth pair last, after the bridge it is plugged into. */
+function findHostInterface(names: readonly string[], { interfaces }: PluginPorts): HostInterface | undefined {
+  const name = names.filter((candidate) => !interfaces.isBridge(candidate)).at(-1);
+  if (name === undefined) return undefined;
+  if (!PLAIN_NAME.test(name)) {
+    throw new CniError(`Cannot match interface: ${name} has characters outside A-Z a-z 0-9 . _ -`, {
+      code: CNI_ERROR.invalidConfig,
+    });
+  }
+  return { name, isBridgePort: interfaces.isBridgePort(name) };
+}

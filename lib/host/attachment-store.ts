@@ -1,0 +1,152 @@
+import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { attachmentChainNames, isAttachmentChain, type AttachmentId } from "../netfilter/names.ts";
+import { formatAttachment, parseAttachment, shareRules } from "../policy/attachment-record.ts";
+import type { Attachment } from "../policy/attachment.ts";
+import type { Rule } from "../policy/rule.ts";
+import { isMissing, removeIfPresent, writeFileAtomically } from "./atomic-file.ts";
+import type { Log } from "./log.ts";
+
+/** What the store holds at one moment. The same object stands for an attachment for as long as its file is the same. */
+export interface StoredAttachments {
+  readonly attachments: readonly Attachment[];
+  /** Chains whose file could not be read: something may still run behind them. */
+  readonly unreadable: ReadonlySet<string>;
+}
+
+export interface AttachmentReader {
+  readonly list: () => StoredAttachments;
+}
+
+/** One file an attachment, `<stateDir>/attachments/<chain>.json`. */
+export interface AttachmentStore extends AttachmentReader {
+  readonly folder: string;
+  /** The attachment with this identity, if it has a readable file. */
+  readonly find: (id: AttachmentId) => Attachment | undefined;
+  /** The chain that belongs to this identity, or the free name that it would get. */
+  readonly chainFor: (id: AttachmentId) => string;
+  /** Whether any file but this chain's is there. */
+  readonly hasOthers: (chain: string) => boolean;
+  readonly write: (attachment: Attachment) => void;
+  readonly remove: (chain: string) => void;
+}
+
+/** A reader for commands that must not write: a file that cannot be read stays where it is. */
+export function createAttachmentReader(stateDir: string, { log }: StoreOptions): AttachmentReader {
+  return { list: createLister(folderIn(stateDir), { log, isReadOnly: true }) };
+}
+
+export function createAttachmentStore(stateDir: string, { log }: StoreOptions): AttachmentStore {
+  const folder = folderIn(stateDir);
+  const read = (chain: string): Attachment | undefined => readRecord(folder, { chain, log, isReadOnly: false });
+  const find = (id: AttachmentId): Attachment | undefined =>
+    attachmentChainNames(id)
+      .map(read)
+      .find((attachment) => attachment && isSameId(attachment, id));
+  return {
+    folder,
+    list: createLister(folder, { log, isReadOnly: false }),
+    find,
+    chainFor: (id) => {
+      const [first, second] = attachmentChainNames(id);
+      const taken = read(first);
+      return find(id)?.chain ?? (taken ? second : first);
+    },
+    hasOthers: (chain) => recordNames(folder).some(({ name }) => name !== chain),
+    write: (attachment) => writeFileAtomically(fileOf(folder, attachment.chain), formatAttachment(attachment)),
+    remove: (chain) => {
+      removeIfPresent(fileOf(folder, chain));
+      removeIfPresent(asideOf(folder, chain));
+    },
+  };
+}
+
+export interface StoreOptions {
+  readonly log: Log;
+}
+
+function folderIn(stateDir: string): string {
+  return `${stateDir}/attachments`;
+}
+
+function fileOf(folder: string, chain: string): string {
+  return `${folder}/${chain}.json`;
+}
+
+function asideOf(folder: string, chain: string): string {
+  return `${folder}/${chain}.unreadable`;
+}
+
+interface ReadOptions extends StoreOptions {
+  readonly isReadOnly: boolean;
+}
+
+function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => StoredAttachments {
+  let known = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
+  const sharedRules = new Map<string, readonly Rule[]>();
+  return () => {
+    const current = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
+    const unreadable = new Set<string>();
+    if (known.size === 0) sharedRules.clear();
+    for (const { name: chain, isAside } of recordNames(folder)) {
+      if (isAside) unreadable.add(chain);
+      else {
+        const stamp = stampOf(fileOf(folder, chain));
+        const before = known.get(chain);
+        if (stamp === undefined) continue;
+        const attachment = before?.stamp === stamp ? before.attachment : readRecord(folder, { chain, log, isReadOnly });
+        if (!attachment) unreadable.add(chain);
+        else if (attachment === before?.attachment) current.set(chain, before);
+        else current.set(chain, { stamp, attachment: shareRules(attachment, sharedRules) });
+      }
+    }
+    known = current;
+    for (const chain of current.keys()) unreadable.delete(chain);
+    return { attachments: [...current.values()].map(({ attachment }) => attachment), unreadable };
+  };
+}
+
+function recordNames(folder: string): readonly { readonly name: string; readonly isAside: boolean }[] {
+  return readNames(folder).flatMap((file) => {
+    const [, name = "", ending] = /^(.*)\.(json|unreadable)$/.exec(file) ?? [];
+    return isAttachmentChain(name) ? [{ name, isAside: ending === "unreadable" }] : [];
+  });
+}
+
+function readNames(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Changes with every rename into place, whatever the clock does: the new file has another inode. */
+function stampOf(file: string): string | undefined {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stats && `${stats.ino}:${stats.mtimeNs}:${stats.size}`;
+}
+
+interface RecordOptions extends ReadOptions {
+  readonly chain: string;
+}
+
+function readRecord(folder: string, { chain, log, isReadOnly }: RecordOptions): Attachment | undefined {
+  const file = fileOf(folder, chain);
+  try {
+    const attachment = parseAttachment(readFileSync(file, "utf8"));
+    if (attachment.chain !== chain) throw new Error(`Cannot use ${file}: it is the record of ${attachment.chain}`);
+    return attachment;
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    log.error({ file, error: String(error) }, "Cannot read attachment: its chain stays as it is until DEL");
+    if (!isReadOnly) renameSync(file, asideOf(folder, chain));
+    return undefined;
+  }
+}
+
+function isSameId(attachment: AttachmentId, id: AttachmentId): boolean {
+  return (
+    attachment.network === id.network && attachment.containerId === id.containerId && attachment.ifname === id.ifname
+  );
+}

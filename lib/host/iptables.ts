@@ -1,0 +1,134 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { renderListing } from "../netfilter/render-plan.ts";
+import type { Family } from "../policy/address.ts";
+
+/** Reads the filter table; a caller that only reads gets no more than this. */
+export interface RulesetReader {
+  /** `iptables-save --counters` of the filter table. */
+  readonly save: (family: Family) => Promise<string>;
+  /** Lists chains in one call; it ends at the first that does not exist, so name those first that always do. */
+  readonly list: (family: Family, chains: readonly string[]) => Promise<string>;
+  /** Whether the family's programs are installed. */
+  readonly has: (family: Family) => boolean;
+}
+
+export interface Iptables extends RulesetReader {
+  /**
+   * Feeds `iptables-restore --noflush` and resolves with what it prints. Throws IptablesError when it exits with
+   * anything but 0; a transaction that failed has changed nothing.
+   */
+  readonly restore: (family: Family, text: string) => Promise<string>;
+}
+
+export interface IptablesOptions {
+  readonly path: string | undefined;
+  readonly signal?: AbortSignal;
+  /** Told of every process that may change rules, so that its changes are not taken for somebody else's. */
+  readonly onStart?: (pid: number) => void;
+}
+
+export class IptablesError extends Error {
+  override readonly name = "IptablesError";
+  readonly stdout: string;
+  /** The exact text that was refused. */
+  readonly input: string;
+
+  constructor(message: string, { stdout, input }: { readonly stdout: string; readonly input: string }) {
+    super(message);
+    this.stdout = stdout;
+    this.input = input;
+  }
+}
+
+/** Where Debian, Red Hat and Alpine keep them; an agent's PATH often lacks the sbin folders. */
+const SYSTEM_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"];
+/** iptables-legacy waits this long for /run/xtables.lock; nft has no such lock and ignores it (xtables-nft(8)). */
+const LOCK_WAIT_SECONDS = 5;
+const TIMEOUT_MS = 10_000;
+
+/** The iptables programs first on `path`: the same variant that the node's other CNI plugins use. */
+export function createIptables({ path, signal, onStart }: IptablesOptions): Iptables {
+  const folders = programFolders(path);
+  const find = (program: string): string | undefined => findProgram(program, folders);
+  const run = (program: string, args: readonly string[], input: string): Promise<string> => {
+    const file = find(program);
+    if (file === undefined) return Promise.reject(failure(`Cannot run ${program}: it is not installed`, { input }));
+    return runProgram(file, args, { input, path: folders.join(":"), signal, onStart });
+  };
+  const restore = (family: Family, text: string): Promise<string> =>
+    run(programName(family, "restore"), ["--noflush", "--wait", String(LOCK_WAIT_SECONDS)], text);
+  return {
+    has: (family) => find(programName(family, "restore")) !== undefined,
+    save: (family) => run(programName(family, "save"), ["--counters", "--table", "filter"], ""),
+    restore,
+    list: async (family, chains) => {
+      try {
+        return await restore(family, renderListing(chains));
+      } catch (error) {
+        if (error instanceof IptablesError && error.stdout !== "") return error.stdout;
+        throw error;
+      }
+    },
+  };
+}
+
+/** Where programs are looked for, in order. Relative entries of PATH depend on the working folder: they do not count. */
+export function programFolders(path: string | undefined): readonly string[] {
+  return [...(path ?? "").split(":").filter((folder) => folder.startsWith("/")), ...SYSTEM_FOLDERS];
+}
+
+export function findProgram(program: string, folders: readonly string[]): string | undefined {
+  return folders.map((folder) => `${folder}/${program}`).find((file) => existsSync(file));
+}
+
+function programName(family: Family, verb: "save" | "restore"): string {
+  return `${family === 4 ? "iptables" : "ip6tables"}-${verb}`;
+}
+
+interface RunOptions {
+  readonly input: string;
+  readonly path: string;
+  readonly signal: AbortSignal | undefined;
+  readonly onStart: ((pid: number) => void) | undefined;
+}
+
+function runProgram(file: string, args: readonly string[], { input, path, signal, onStart }: RunOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, {
+      env: { PATH: path, LC_ALL: "C" },
+      stdio: "pipe",
+      timeout: TIMEOUT_MS,
+      killSignal: "SIGKILL",
+      ...(signal && { signal }),
+    });
+    if (child.pid !== undefined) onStart?.(child.pid);
+    const stdout: Buffer[] = [];
+    const stderr: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    // A program that dies before it has read everything breaks the pipe; its exit says what happened.
+    child.stdin.on("error", () => {});
+    child.on("error", (cause) => reject(failure(`Cannot run ${file}: ${cause.message}`, { input, cause })));
+    child.on("close", (code, killedBy) => {
+      const printed = Buffer.concat(stdout).toString();
+      if (code === 0) return resolve(printed);
+      const outcome = killedBy === null ? `exit code ${code}` : `ended by ${killedBy} after at most ${TIMEOUT_MS} ms`;
+      const said = Buffer.concat(stderr).toString().trim().split("\n").slice(0, 3).join("; ");
+      reject(failure(`${file} failed: ${outcome}: ${said}`, { input, stdout: printed }));
+    });
+    child.stdin.end(input);
+  });
+}
+
+interface FailureDetails {
+  readonly input: string;
+  readonly stdout?: string;
+  readonly cause?: unknown;
+}
+
+function failure(message: string, { input, stdout = "", cause }: FailureDetails): IptablesError {
+  const error = new IptablesError(message, { stdout, input });
+  if (cause !== undefined) error.cause = cause;
+  return error;
+}

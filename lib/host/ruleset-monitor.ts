@@ -1,0 +1,73 @@
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { findProgram, programFolders } from "./iptables.ts";
+import type { Log } from "./log.ts";
+
+export interface RulesetMonitorOptions {
+  readonly path: string | undefined;
+  /** Whether a process is one of ours. */
+  readonly isOwn: (pid: number) => boolean;
+  readonly onChange: () => void;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Docker or a firewall daemon makes hundreds of changes in a row; one look after the first and one after the last do. */
+const SETTLE_MS = 100;
+const RESTART_MS = 5000;
+
+/**
+ * Calls back soon after another process has changed nf_tables, which iptables-nft uses too: `nft monitor` prints who
+ * made each generation of the ruleset (nft(8), MONITOR). Where it does not run, on iptables-legacy or without nft,
+ * there is only polling.
+ */
+export function monitorRuleset({ path, isOwn, onChange, log, signal }: RulesetMonitorOptions): void {
+  const nft = findProgram("nft", programFolders(path));
+  if (nft === undefined) {
+    log.info({}, "nft is not installed, changes by others are found by polling");
+    return;
+  }
+  let pending: NodeJS.Timeout | undefined;
+  const changed = (): void => {
+    pending ??= setTimeout(() => {
+      pending = undefined;
+      onChange();
+    }, SETTLE_MS);
+  };
+  const start = (): void => {
+    if (signal.aborted) return;
+    const child = spawn(nft, ["monitor"], { stdio: ["ignore", "pipe", "ignore"], env: { LC_ALL: "C" }, signal });
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const pid = /^# new generation \d+ by process (\d+)/.exec(line)?.[1];
+      if (pid !== undefined && !isOwn(Number(pid))) changed();
+    });
+    child.on("error", () => {});
+    child.on("close", () => {
+      if (signal.aborted) return;
+      log.warn({}, "nft monitor ended, changes by others are found by polling until it runs again");
+      setTimeout(start, RESTART_MS).unref();
+      // What happened meanwhile was not seen.
+      changed();
+    });
+  };
+  start();
+}
+
+/** Remembers the last processes that were started, which is long enough for the monitor to tell of what they did. */
+export function createPidMemory(size = 256): PidMemory {
+  const pids = new Set<number>();
+  return {
+    add: (pid) => {
+      pids.delete(pid);
+      pids.add(pid);
+      const [oldest] = pids;
+      if (pids.size > size && oldest !== undefined) pids.delete(oldest);
+    },
+    has: (pid) => pids.has(pid),
+  };
+}
+
+export interface PidMemory {
+  readonly add: (pid: number) => void;
+  readonly has: (pid: number) => boolean;
+}

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync, renameSync } from "node:fs";
+import type { RuntimeRules } from "../policy/runtime-rules.ts";
+import { isMissing, removeIfPresent, writeFileAtomically } from "./atomic-file.ts";
+import type { Log } from "./log.ts";
+import { formatRuntimeRules, parseRuntimeRules } from "./runtime-rules-text.ts";
+import type { KeyChoice } from "./runtime-rules-text.ts";
+
+export interface ReadCacheOptions {
+  readonly log: Log;
+  /** Leave a file that cannot be used where it is. */
+  readonly readOnly: boolean;
+  /** Which keys to read; all of them if left out. Few of many take a fraction of the time. */
+  readonly choose?: KeyChoice;
+}
+
+/** How many files that could not be used are kept for people to look at. */
+const KEPT_BAD_FILES = 3;
+
+/**
+ * The runtime rules that the watcher of this node last knew, from `<cacheDir>/runtime-rules.json`. Undefined where
+ * there is no such file, or none that can be used: that is logged, the file is set aside, and nothing is thrown.
+ */
+export function readRuntimeRulesCache(
+  cacheDir: string,
+  { log, readOnly, choose = () => () => true }: ReadCacheOptions,
+): RuntimeRules | undefined {
+  const file = fileIn(cacheDir);
+  try {
+    const { rules, refused } = parseRuntimeRules(readFileSync(file, "utf8"), { choose });
+    for (const { key, issues } of refused) {
+      log.error({ file, key, issues }, "a cached rule set is not valid and is left out");
+    }
+    return rules;
+  } catch (error) {
+    if (isMissing(error)) {
+      return undefined;
+    }
+    log.error({ file, error: String(error) }, "the cached runtime rules cannot be used");
+    if (!readOnly) {
+      setAside(cacheDir, log);
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Keeps the runtime rules for the next start and for the plugin.
+ * @throws Error whose cause is the system's, when the file cannot be written; the one before stays
+ */
+export function writeRuntimeRulesCache(cacheDir: string, rules: RuntimeRules): void {
+  writeFileAtomically(fileIn(cacheDir), formatRuntimeRules(rules));
+}
+
+function setAside(cacheDir: string, log: Log): void {
+  const file = fileIn(cacheDir);
+  try {
+    const numbers = badNumbers(cacheDir);
+    renameSync(file, `${file}.bad-${(numbers.at(-1) ?? 0) + 1}`);
+    for (const number of numbers.slice(0, Math.max(0, numbers.length + 1 - KEPT_BAD_FILES))) {
+      removeIfPresent(`${file}.bad-${number}`);
+    }
+  } catch (error) {
+    log.error({ file, error: String(error) }, "the cached runtime rules cannot be set aside");
+  }
+}
+
+/** In ascending order. */
+function badNumbers(cacheDir: string): readonly number[] {
+  return readdirSync(cacheDir)
+    .flatMap((name) => /^runtime-rules\.json\.bad-(\d{1,9})$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .toSorted((a, b) => a - b);
+}
+
+function fileIn(cacheDir: string): string {
+  return `${cacheDir}/runtime-rules.json`;
+}

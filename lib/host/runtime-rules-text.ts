@@ -1,0 +1,101 @@
+import type { Issue } from "../policy/issue.ts";
+import { formatRuleSet, parseRuleSetJson } from "../policy/rule-set.ts";
+import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
+import { parseKey } from "../policy/scope.ts";
+
+const FORMAT = 1;
+const LINE_START = '{"key":"';
+const END = "]}";
+
+/** A rule set of the file that this version's parser refuses. */
+export interface RefusedRuleSet {
+  readonly key: string;
+  readonly issues: readonly Issue[];
+}
+
+export interface ParsedRuntimeRules {
+  readonly rules: RuntimeRules;
+  readonly refused: readonly RefusedRuleSet[];
+}
+
+/**
+ * JSON with one rule set a line, in the form in which people write them. Versions read each other's files as long as
+ * `format` is the same. A change to what a line starts with needs another number: readers find keys by it.
+ */
+export function formatRuntimeRules({ node, ruleSets }: RuntimeRules): string {
+  const head = JSON.stringify({ format: FORMAT, node, ruleSets: [] }).slice(0, -END.length);
+  const lines = ruleSets.map(({ key, modifyIndex, ruleSet }) =>
+    JSON.stringify({ key, modifyIndex, value: formatRuleSet(ruleSet) }),
+  );
+  return `${head}\n${lines.join(",\n")}${lines.length > 0 ? "\n" : ""}${END}\n`;
+}
+
+/** Given the file's node, which keys to parse. */
+export type KeyChoice = (node: string) => (key: string) => boolean;
+
+/**
+ * Parses what {@link formatRuntimeRules} wrote. Rule sets that are not chosen cost next to nothing.
+ * @throws Error when the text is not whole, or of another format
+ */
+export function parseRuntimeRules(text: string, { choose }: { readonly choose: KeyChoice }): ParsedRuntimeRules {
+  const endsAt = text.length - END.length - 2;
+  const headEndsAt = text.indexOf("\n");
+  if (!text.endsWith(`\n${END}\n`)) {
+    throw new Error("Cannot parse runtime rules: the end is missing");
+  }
+  const node = parseHead(text.slice(0, headEndsAt));
+  const isChosen = choose(node);
+  const ruleSets: RuntimeRuleSet[] = [];
+  const refused: RefusedRuleSet[] = [];
+  // Not split into lines first: that alone would take milliseconds of a plugin's start.
+  for (let at = headEndsAt + 1; at <= endsAt; at = text.indexOf("\n", at) + 1) {
+    const key = keyAt(text, at);
+    if (isChosen(key)) {
+      const parsed = parseLine(key, text.slice(at, text.indexOf("\n", at)));
+      if ("issues" in parsed) {
+        refused.push(parsed);
+      } else {
+        ruleSets.push(parsed);
+      }
+    }
+  }
+  return { rules: { node, ruleSets }, refused };
+}
+
+function parseHead(head: string): string {
+  const json: unknown = JSON.parse(head + END);
+  if (typeof json !== "object" || json === null || !("format" in json) || json.format !== FORMAT) {
+    throw new Error(`Cannot parse runtime rules: the format is another one, expected ${FORMAT}`);
+  }
+  if (!("node" in json) || typeof json.node !== "string") {
+    throw new Error("Cannot parse runtime rules: the node is missing");
+  }
+  return json.node;
+}
+
+/** Keys hold no character that JSON escapes. */
+function keyAt(text: string, at: number): string {
+  const startsAt = at + LINE_START.length;
+  const endsAt = text.indexOf('"', startsAt);
+  if (!text.startsWith(LINE_START, at) || endsAt < 0) {
+    throw new Error("Cannot parse runtime rules: a line is no rule set");
+  }
+  return text.slice(startsAt, endsAt);
+}
+
+function parseLine(key: string, line: string): RuntimeRuleSet | RefusedRuleSet {
+  const json: unknown = JSON.parse(line.endsWith(",") ? line.slice(0, -1) : line);
+  const parsedKey = parseKey(key);
+  if (typeof json !== "object" || json === null || !("modifyIndex" in json && "value" in json)) {
+    throw new Error(`Cannot parse runtime rules: ${key} has no value or no ModifyIndex`);
+  }
+  const { modifyIndex, value } = json;
+  if (parsedKey.kind !== "rule-set" || !Number.isSafeInteger(modifyIndex)) {
+    throw new Error(`Cannot parse runtime rules: ${key} is no rule set's key or has no ModifyIndex`);
+  }
+  const { scope, name } = parsedKey;
+  const parsed = parseRuleSetJson(value);
+  return parsed.ok
+    ? { key, scope, name, modifyIndex: Number(modifyIndex), ruleSet: parsed.value }
+    : { key, issues: parsed.issues };
+}

@@ -1,0 +1,91 @@
+import type { Family } from "../policy/address.ts";
+import { FIREWALL_CHAIN, isOwnChainName } from "./names.ts";
+import type { ActualRule, ActualRuleset } from "./parse-ruleset.ts";
+import { renderRule, type RenderedRule } from "./render-rule.ts";
+
+/** The comment of the firewall plugin's jump to the admin chain (plugins/meta/firewall/iptables.go). */
+const ADMIN_COMMENT = /--comment "CNI firewall plugin admin overrides"/;
+/** The firewall plugin's chains for ingressPolicy, which it puts before its own (ingresspolicy.go). */
+const ISOLATION_CHAIN = /^CNI-ISOLATION-/;
+const HARMLESS_TARGETS: ReadonlySet<string> = new Set(["DROP", "REJECT", "LOG", "NFLOG"]);
+
+/** A main chain and where it has to be reached from. */
+export interface MainChain {
+  readonly name: string;
+  /** Whether any of its attachments filters traffic to the host's own addresses. */
+  readonly isInInput: boolean;
+}
+
+/** Lines for iptables-restore that put the jumps to the main chains where nothing can come before them. */
+export function planAnchors(mains: readonly MainChain[], { actual, family }: AnchorOptions): readonly string[] {
+  const forwardChain = isFirewallChainInFront(actual, mains) ? FIREWALL_CHAIN : "FORWARD";
+  const everywhere = ["FORWARD", FIREWALL_CHAIN, "INPUT"].filter((chain) => actual.has(chain));
+  return everywhere.flatMap((chain) => {
+    const wanted = mains.filter((main) => chain === forwardChain || (chain === "INPUT" && main.isInInput));
+    return planJumps(chain, { wanted, mains, rules: actual.get(chain) ?? [], family });
+  });
+}
+
+export interface AnchorOptions {
+  readonly actual: ActualRuleset;
+  readonly family: Family;
+}
+
+/** The jump to a main chain, the same wherever it stands. */
+export function renderMainJump(name: string, family: Family): RenderedRule {
+  return renderRule({ match: {}, target: { kind: "jump", chain: name } }, family);
+}
+
+/**
+ * Whether the firewall plugin's chain is reached by every forwarded packet: it is the right place for our jump only
+ * then. Where something that could accept stands before it (Docker puts its own chains first when it restarts), or
+ * where it is not reached at all, the jump belongs at the top of FORWARD.
+ */
+function isFirewallChainInFront(actual: ActualRuleset, mains: readonly MainChain[]): boolean {
+  if (!actual.has(FIREWALL_CHAIN)) return false;
+  const rules = actual.get("FORWARD") ?? [];
+  const jump = rules.findIndex(({ target, text }) => target === FIREWALL_CHAIN && isUnconditional(text));
+  return jump !== -1 && rules.slice(0, jump).every((rule) => isHarmless(rule, mains));
+}
+
+interface JumpOptions {
+  readonly wanted: readonly MainChain[];
+  readonly mains: readonly MainChain[];
+  readonly rules: readonly ActualRule[];
+  readonly family: Family;
+}
+
+/**
+ * Every wanted jump once, before any rule that could let a packet through. When anything is amiss all copies are
+ * deleted and one of each inserted: in one transaction, so that no packet sees the chain without them.
+ */
+function planJumps(chain: string, { wanted, mains, rules, family }: JumpOptions): readonly string[] {
+  const hashes = new Set(mains.map((main) => renderMainJump(main.name, family).hash));
+  const isOurs = ({ hash }: ActualRule): boolean => hash !== undefined && hashes.has(hash);
+  const ours = rules.filter(isOurs);
+  const inFront = leading(rules, (rule) => isHarmless(rule, mains) || ADMIN_COMMENT.test(rule.text)).filter(isOurs);
+  const isRight =
+    ours.length === wanted.length && wanted.every((main) => inFront.some((rule) => rule.target === main.name));
+  if (isRight) return [];
+  const others = rules.filter((rule) => !isOurs(rule));
+  const position = leading(others, (rule) => ADMIN_COMMENT.test(rule.text)).length + 1;
+  return [
+    ...ours.map((rule) => `-D ${chain} ${renderMainJump(rule.target ?? "", family).text}`),
+    ...wanted.map((main) => `-I ${chain} ${position} ${renderMainJump(main.name, family).text}`),
+  ];
+}
+
+function isHarmless({ target }: ActualRule, mains: readonly MainChain[]): boolean {
+  if (target === undefined || HARMLESS_TARGETS.has(target) || ISOLATION_CHAIN.test(target)) return true;
+  return isOwnChainName(target) || mains.some((main) => main.name === target);
+}
+
+/** No condition but a comment. */
+function isUnconditional(text: string): boolean {
+  return /^(?:-m comment --comment (?:"(?:[^"\\]|\\.)*"|\S+) )?-[jg] \S+$/.test(text);
+}
+
+function leading<T>(items: readonly T[], isPart: (item: T) => boolean): readonly T[] {
+  const end = items.findIndex((item) => !isPart(item));
+  return end === -1 ? items : items.slice(0, end);
+}

@@ -1,0 +1,60 @@
+import type { Cidr, Family } from "../policy/address.ts";
+import type { PortRange } from "../policy/ports.ts";
+import type { Action, Protocol, Rule } from "../policy/rule.ts";
+import type { ChainRule, RuleMatch, Target } from "./chain.ts";
+import { ACCEPT_CHAIN } from "./names.ts";
+
+/** xt_multiport takes 15 ports, a range counting as two (XT_MULTI_PORTS in linux/netfilter/xt_multiport.h). */
+const MULTIPORT_UNITS = 15;
+
+const VERDICT: Readonly<Record<Action, Target>> = {
+  ACCEPT: { kind: "goto", chain: ACCEPT_CHAIN },
+  DROP: { kind: "drop" },
+  REJECT: { kind: "reject" },
+};
+
+/** The rules of one family that `rule` stands for: one for each of its addresses and groups of ports. */
+export function compileRule(rule: Rule, family: Family): readonly ChainRule[] {
+  const protocol = protocolIn(rule.protocol, family);
+  if (protocol === "none") return [];
+  const base: RuleMatch = protocol === "all" ? {} : { protocol };
+  const target = VERDICT[rule.action];
+  return destinationsIn(rule.hosts, family).flatMap((destination) =>
+    portGroups(rule.ports).map((ports) => ({
+      match: { ...base, ...(destination && { destination }), ...(ports && { destinationPorts: ports }) },
+      target,
+    })),
+  );
+}
+
+/** The rules of one family, in order. */
+export function compileRules(rules: readonly Rule[], family: Family): readonly ChainRule[] {
+  return rules.flatMap((rule) => compileRule(rule, family));
+}
+
+function protocolIn(protocol: Protocol, family: Family): NonNullable<RuleMatch["protocol"]> | "all" | "none" {
+  if (protocol === "icmp") return family === 4 ? "icmp" : "none";
+  if (protocol === "icmpv6") return family === 6 ? "ipv6-icmp" : "none";
+  return protocol;
+}
+
+/** `undefined` stands for any address. A rule that names only addresses of the other family has none. */
+function destinationsIn(hosts: readonly Cidr[], family: Family): readonly (Cidr | undefined)[] {
+  return hosts.length === 0 ? [undefined] : hosts.filter((host) => host.family === family);
+}
+
+function portGroups(ports: readonly PortRange[]): readonly (readonly PortRange[] | undefined)[] {
+  if (ports.length === 0) return [undefined];
+  const groups: PortRange[][] = [];
+  let room = 0;
+  for (const range of ports) {
+    const units = range.first === range.last ? 1 : 2;
+    if (units > room) {
+      groups.push([]);
+      room = MULTIPORT_UNITS;
+    }
+    groups.at(-1)?.push(range);
+    room -= units;
+  }
+  return groups;
+}

@@ -1,0 +1,82 @@
+/** A rule of the filter table as it was read. */
+export interface ActualRule {
+  /** As listed, without `-A CHAIN`. */
+  readonly text: string;
+  /** `<format>:<hash>` from the comment of a rule of ours. */
+  readonly hash: string | undefined;
+  /** What it jumps or goes to; absent in a rule that only counts. */
+  readonly target: string | undefined;
+  /** Absent in a listing without counters. */
+  readonly counters: Counters | undefined;
+}
+
+export interface Counters {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/** Chain name to rules, in order; built-in chains included. */
+export type ActualRuleset = ReadonlyMap<string, readonly ActualRule[]>;
+
+const RULE = /^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$/;
+const CHAIN = /^(?::(\S+) |-[NP] (\S+))/;
+const HASH = /^outbound:(\d+:[0-9a-f]{16})$/;
+
+/**
+ * Reads the filter table from `iptables-save` (with or without counters) or `iptables -S`, which print rules alike
+ * (iptables-save(8), iptables(8)). Lines of other tables are passed over; so is what is not a chain or a rule.
+ */
+export function parseRuleset(listing: string): ActualRuleset {
+  const chains = new Map<string, ActualRule[]>();
+  let isFilter = true;
+  for (const line of listing.split("\n")) {
+    if (line.startsWith("*")) isFilter = line === "*filter";
+    if (!isFilter) continue;
+    const rule = RULE.exec(line);
+    if (rule) {
+      const [, packets, bytes, chain = "", text = ""] = rule;
+      const counters = packets === undefined ? undefined : { packets: Number(packets), bytes: Number(bytes) };
+      rulesOf(chains, chain).push({ text, ...parseRule(text), counters });
+      continue;
+    }
+    const declared = CHAIN.exec(line);
+    const name = declared?.[1] ?? declared?.[2];
+    if (name !== undefined) rulesOf(chains, name);
+  }
+  return chains;
+}
+
+/** Chains that hold a rule which jumps or goes to `target`. */
+export function chainsThatReach(target: string, actual: ActualRuleset): readonly string[] {
+  return [...actual].filter(([, rules]) => rules.some((rule) => rule.target === target)).map(([name]) => name);
+}
+
+function rulesOf(chains: Map<string, ActualRule[]>, name: string): ActualRule[] {
+  const known = chains.get(name);
+  if (known) return known;
+  const made: ActualRule[] = [];
+  chains.set(name, made);
+  return made;
+}
+
+/** The parts of a rule that we look at. A quoted comment may hold anything, ` -j ` included, so the text is split as a shell would split it. */
+export function parseRule(text: string): Pick<ActualRule, "hash" | "target"> {
+  const words = splitWords(text);
+  const comment = wordAfter(words, ["--comment"]);
+  return { hash: comment === undefined ? undefined : HASH.exec(comment)?.[1], target: wordAfter(words, ["-j", "-g"]) };
+}
+
+function wordAfter(words: readonly string[], options: readonly string[]): string | undefined {
+  const index = words.findIndex((word) => options.includes(word));
+  return index === -1 ? undefined : words[index + 1];
+}
+
+/** `--comment "a \"b\""` is one option and one value; the value keeps no quotes, so it cannot be taken for an option. */
+function splitWords(text: string): readonly string[] {
+  if (!text.includes('"')) return text.split(" ");
+  const words: string[] = [];
+  for (const [, quoted, plain] of text.matchAll(/"((?:[^"\\]|\\.)*)"|([^ ]+)/g)) {
+    words.push(quoted === undefined ? (plain ?? "") : `${quoted.replaceAll(/\\(.)/g, "$1")}`);
+  }
+  return words;
+}

@@ -1,0 +1,172 @@
+import type { Family } from "../policy/address.ts";
+import { planAnchors } from "./anchors.ts";
+import type { CompiledAttachment, CompiledNode } from "./compile-node.ts";
+import {
+  dispatchInterface,
+  dispatchRules,
+  findMainChains,
+  foreignDispatchRules,
+  isDispatchRule,
+} from "./main-chain.ts";
+import { isAttachmentChain, isOwnChainName } from "./names.ts";
+import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
+import type { RenderedChain } from "./render-rule.ts";
+
+/** The edits that make one family's chains what they should be; all of them are applied in one transaction. */
+export interface Plan {
+  /** Chains to make, or to empty and fill again. */
+  readonly write: readonly RenderedChain[];
+  readonly remove: readonly string[];
+  /** Lines that move or insert the jumps from shared chains. */
+  readonly anchors: readonly string[];
+  /** Orphans that cannot go because a rule of somebody else leads to them; they are emptied. */
+  readonly stuck: readonly StuckChain[];
+}
+
+export interface StuckChain {
+  readonly chain: string;
+  readonly reachedFrom: readonly string[];
+}
+
+export interface PlanOptions {
+  readonly actual: ActualRuleset;
+  readonly family: Family;
+}
+
+export function isEmptyPlan({ write, remove, anchors }: Plan): boolean {
+  return write.length === 0 && remove.length === 0 && anchors.length === 0;
+}
+
+/** The whole node: every chain as compiled, and orphans removed. */
+export function planNode(node: CompiledNode, { actual, family, keep, isSettled }: NodePlanOptions): Plan {
+  const attachments = node.attachments.map(({ attachment }) => attachment);
+  const mains = findMainChains(attachments, { actual, family });
+  const kept = reachableFrom(keep, actual);
+  const mainChains = mains.map(({ name }) => {
+    const own = node.attachments.filter(({ attachment }) => attachment.policy.mainChain === name);
+    const present = actual.get(name) ?? [];
+    const unknown = present.filter((rule) => isDispatchRule(rule) && keep.has(rule.target ?? ""));
+    const others = [...dispatchRules(unknown), ...foreignDispatchRules(present)];
+    return { name, rules: [...own.flatMap(({ dispatch }) => dispatch), ...others] };
+  });
+  const orphans = [...actual.keys()].filter((name) => !kept.has(name) && isOrphan(name, { node, actual }));
+  const chains = [...node.chains.values()];
+  if (!isSettled) {
+    const safe = chains.filter((chain) => canWriteUnsettled(chain, { node, actual }));
+    return withRemovals([...safe, ...mainChains], { actual, orphans: [], anchors: planAnchors(mains, { actual, family }) });
+  }
+  return withRemovals([...chains, ...mainChains], {
+    actual,
+    orphans,
+    anchors: planAnchors(mains, { actual, family }),
+  });
+}
+
+export interface NodePlanOptions extends PlanOptions {
+  /** Chains of attachments that nothing is known of but that may still run: they and what they need stay. */
+  readonly keep: ReadonlySet<string>;
+  /**
+   * Whether KV has been read since the start. Before, a cache may be older than what the kernel has: nothing is
+   * removed, and a chain that only ours wrote to stays as it is.
+   */
+  readonly isSettled: boolean;
+}
+
+/** Attachment chains that are ours but not of any known attachment, with the interfaces that lead to them. */
+export function findUnknownChains(node: CompiledNode, actual: ActualRuleset): readonly UnknownChain[] {
+  const unknown = [...actual.keys()].filter((name) => isAttachmentChain(name) && isOrphan(name, { node, actual }));
+  if (unknown.length === 0) return [];
+  const dispatch = [...actual.values()].flat().filter((rule) => isDispatchRule(rule));
+  return unknown.map((chain) => {
+    const leading = dispatch.filter(({ target }) => target === chain);
+    return { chain, interfaces: leading.flatMap(dispatchInterface), isReached: leading.length > 0 };
+  });
+}
+
+export interface UnknownChain {
+  readonly chain: string;
+  readonly interfaces: readonly string[];
+  readonly isReached: boolean;
+}
+
+/**
+ * One attachment, as ADD sees it. Chains that hold what KV says are the watcher's to change: one that exists stays
+ * as it is, whatever this process believes.
+ */
+export function planAttachment(compiled: CompiledAttachment, { actual, family }: PlanOptions): Plan {
+  const { attachment, chain, dispatch, contentChains, runtimeChains } = compiled;
+  const name = attachment.policy.mainChain;
+  const others = dispatchRules((actual.get(name) ?? []).filter(({ target }) => target !== chain.name));
+  const own = [...contentChains, ...runtimeChains.filter((shared) => !actual.has(shared.name)), chain];
+  return withRemovals([...(dispatch.length === 0 ? [] : own), { name, rules: [...dispatch, ...others] }], {
+    actual,
+    orphans: [],
+    anchors: planAnchors(findMainChains([attachment], { actual, family }), { actual, family }),
+  });
+}
+
+/** Takes one attachment's chain away. What it shared with others is theirs; a sweep removes what nobody uses. */
+export function planDetachment(chain: string, { actual }: Pick<PlanOptions, "actual">): Plan {
+  const mains = [...actual].filter(([, rules]) => rules.some((rule) => rule.target === chain && isDispatchRule(rule)));
+  const mainChains = mains.map(([name, rules]) => ({
+    name,
+    rules: dispatchRules(rules.filter(({ target }) => target !== chain)),
+  }));
+  return withRemovals(mainChains, { actual, orphans: actual.has(chain) ? [chain] : [], anchors: [] });
+}
+
+/** Whether a chain reads as compiled: the same hashes in the same order, and nothing else among them. */
+export function isSame(wanted: RenderedChain, actual: readonly ActualRule[] | undefined): boolean {
+  return (
+    actual !== undefined &&
+    wanted.rules.length === actual.length &&
+    wanted.rules.every((rule, index) => rule.hash === (actual[index]?.hash ?? actual[index]?.text))
+  );
+}
+
+/** Ours by name and by content: the Go plugin's chains have such names too, and guard containers that still run. */
+function isOrphan(name: string, { node, actual }: OrphanOptions): boolean {
+  if (!isOwnChainName(name) || node.chains.has(name)) return false;
+  const rules = actual.get(name) ?? [];
+  return rules.length === 0 || rules.some((rule) => rule.hash !== undefined);
+}
+
+interface OrphanOptions {
+  readonly node: CompiledNode;
+  readonly actual: ActualRuleset;
+}
+
+/** The chains of `roots` and all that they go through. */
+function reachableFrom(roots: ReadonlySet<string>, actual: ActualRuleset): ReadonlySet<string> {
+  const reached = new Set(roots);
+  for (const name of reached) {
+    for (const { target } of actual.get(name) ?? []) if (target !== undefined && actual.has(target)) reached.add(target);
+  }
+  return reached;
+}
+
+/** Missing, emptied or altered by somebody else: what is compiled can only be stricter than that. */
+function canWriteUnsettled({ name }: RenderedChain, { node, actual }: OrphanOptions): boolean {
+  const rules = actual.get(name);
+  if (!rules || rules.length === 0 || rules.some(({ hash }) => hash === undefined)) return true;
+  return node.contentChains.has(name);
+}
+
+interface RemovalOptions {
+  readonly actual: ActualRuleset;
+  readonly orphans: readonly string[];
+  readonly anchors: readonly string[];
+}
+
+/** A chain that something still leads to cannot be deleted, and trying would fail the whole transaction. */
+function withRemovals(wanted: readonly RenderedChain[], { actual, orphans, anchors }: RemovalOptions): Plan {
+  const write = wanted.filter((chain) => !isSame(chain, actual.get(chain.name)));
+  const goingOrRewritten = new Set([...orphans, ...write.map(({ name }) => name)]);
+  const stuck = orphans.flatMap((chain) => {
+    const reachedFrom = chainsThatReach(chain, actual).filter((name) => !goingOrRewritten.has(name));
+    return reachedFrom.length === 0 ? [] : [{ chain, reachedFrom }];
+  });
+  const kept = new Set(stuck.map(({ chain }) => chain));
+  const emptied = [...kept].filter((name) => actual.get(name)?.length !== 0).map((name) => ({ name, rules: [] }));
+  return { write: [...write, ...emptied], remove: orphans.filter((chain) => !kept.has(chain)), anchors, stuck };
+}

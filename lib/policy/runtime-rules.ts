@@ -1,0 +1,64 @@
+import type { Attachment } from "./attachment.ts";
+import { isInForce } from "./rule-set.ts";
+import type { RuleSet } from "./rule-set.ts";
+import { attachmentScopes, scopePrefix } from "./scope.ts";
+import type { Scope } from "./scope.ts";
+
+/** A rule set in force, with where it came from. */
+export interface RuntimeRuleSet {
+  /** The KV key below `<root>/rules/`, e.g. `namespace/default/job/web/allow-db`. */
+  readonly key: string;
+  readonly scope: Scope;
+  readonly name: string;
+  /** Consul's ModifyIndex of the version in force. */
+  readonly modifyIndex: number;
+  readonly ruleSet: RuleSet;
+}
+
+/** The last good rule sets of every prefix that has been read. */
+export interface RuntimeRules {
+  /** The node's name, as in `node/<node>/` keys. */
+  readonly node: string;
+  /** Sorted by key. */
+  readonly ruleSets: readonly RuntimeRuleSet[];
+}
+
+/** What a question about runtime rules is asked against. */
+export interface RuntimeContext {
+  readonly runtimeRules: RuntimeRules;
+  /** Wall clock, milliseconds since the epoch. */
+  readonly nowMs: number;
+}
+
+/** The rule sets that decide an attachment's packets now: in its scopes, enforced, not expired. Sorted by key. */
+export function ruleSetsFor(
+  attachment: Pick<Attachment, "network" | "containerId" | "identity">,
+  { runtimeRules, nowMs }: RuntimeContext,
+): readonly RuntimeRuleSet[] {
+  const prefixes = new Set(attachmentScopes(attachment, runtimeRules.node).map(scopePrefix));
+  return runtimeRules.ruleSets
+    .filter(({ scope, ruleSet }) => decides(ruleSet, nowMs) && prefixes.has(scopePrefix(scope)))
+    .toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+}
+
+/** Whether a rule set of the network's own scope is in force and enforced, so that the initial rules step back. */
+export function networkHasRuleSet(network: string, { runtimeRules, nowMs }: RuntimeContext): boolean {
+  return runtimeRules.ruleSets.some(
+    ({ scope, ruleSet }) => scope.kind === "network" && scope.network === network && decides(ruleSet, nowMs),
+  );
+}
+
+/** When the next rule set that is in force now, audited ones included, expires. Milliseconds since the epoch. */
+export function nextExpiry(runtimeRules: RuntimeRules, nowMs: number): number | undefined {
+  let next: number | undefined;
+  for (const { ruleSet } of runtimeRules.ruleSets) {
+    const { expiresAt } = ruleSet;
+    if (expiresAt !== undefined && isInForce(ruleSet, nowMs) && (next === undefined || expiresAt < next))
+      next = expiresAt;
+  }
+  return next;
+}
+
+function decides(ruleSet: RuleSet, nowMs: number): boolean {
+  return ruleSet.mode === "enforce" && isInForce(ruleSet, nowMs);
+}

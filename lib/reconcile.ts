@@ -1,0 +1,47 @@
+import type { Iptables } from "./host/iptables.ts";
+import type { Log } from "./host/log.ts";
+import { parseRuleset, type ActualRuleset } from "./netfilter/parse-ruleset.ts";
+import { isEmptyPlan, type Plan } from "./netfilter/plan.ts";
+import { renderPlan } from "./netfilter/render-plan.ts";
+import type { Family } from "./policy/address.ts";
+
+/** Somebody else may change the table between our read and our write; then we look again. */
+const ATTEMPTS = 3;
+
+export interface Reconciliation {
+  readonly plan: Plan;
+  readonly isChanged: boolean;
+  /** The table as it was read. */
+  readonly actual: ActualRuleset;
+}
+
+/**
+ * Makes one family's chains what `plan` says of what is there: read, plan, render, apply. A plan that is empty
+ * writes nothing. The caller holds the lock.
+ *
+ * @throws IptablesError when the kernel refused every attempt; it is then as it was
+ */
+export async function reconcile(family: Family, { plan, iptables, log }: ReconcileOptions): Promise<Reconciliation> {
+  for (let attempt = 1; ; attempt++) {
+    const actual = parseRuleset(await iptables.save(family));
+    const planned = plan(actual);
+    for (const { chain, reachedFrom } of planned.stuck) {
+      log.warn({ family, chain, reachedFrom }, "Cannot remove chain: rules that are not ours lead to it");
+    }
+    if (isEmptyPlan(planned)) return { plan: planned, isChanged: false, actual };
+    const text = renderPlan(planned);
+    try {
+      await iptables.restore(family, text);
+      return { plan: planned, isChanged: true, actual };
+    } catch (error) {
+      log.warn({ family, attempt, error: String(error), text }, "The kernel refused a transaction");
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+export interface ReconcileOptions {
+  readonly plan: (actual: ActualRuleset) => Plan;
+  readonly iptables: Iptables;
+  readonly log: Log;
+}

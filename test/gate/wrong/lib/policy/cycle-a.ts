@@ -1,0 +1,3 @@
+import { b } from "./cycle-b.ts"; // wrong: lint no-cycle
+
+export const a = () => b;

@@ -1,0 +1,2 @@
+// wrong: dead-code files
+export const orphan = 1;

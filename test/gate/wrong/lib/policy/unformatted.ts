@@ -1,0 +1,2 @@
+// wrong: format
+export const address   = {family:4}

@@ -1,0 +1,1 @@
+export const emptySnapshot = { entries: [] } as const;

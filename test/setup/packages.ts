@@ -1,0 +1,52 @@
+import { existsSync } from "node:fs";
+import { runCommand } from "../support/command.ts";
+
+interface Requirement {
+  readonly debianPackage: string;
+  /** Any one of these files missing means that the package is. */
+  readonly files: readonly string[];
+}
+
+const base: readonly Requirement[] = [
+  {
+    debianPackage: "iptables",
+    files: ["/usr/sbin/iptables-nft-restore", "/usr/sbin/iptables-legacy-restore", "/usr/sbin/ip6tables-nft-restore"],
+  },
+  { debianPackage: "nftables", files: ["/usr/sbin/nft"] },
+  { debianPackage: "conntrack", files: ["/usr/sbin/conntrack"] },
+  { debianPackage: "iproute2", files: ["/usr/sbin/ip"] },
+  { debianPackage: "iputils-ping", files: ["/usr/bin/ping"] },
+  {
+    debianPackage: "containernetworking-plugins",
+    files: ["bridge", "firewall", "portmap", "ptp", "host-local", "loopback"].map((name) => `/usr/lib/cni/${name}`),
+  },
+];
+
+const docker: Requirement = { debianPackage: "docker.io", files: ["/usr/sbin/dockerd", "/usr/bin/containerd"] };
+
+/**
+ * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
+ * `docker` adds the container engine. Returns the names of the packages it installed.
+ */
+export async function ensurePackages(options: { readonly docker: boolean }): Promise<readonly string[]> {
+  const requirements = options.docker ? [...base, docker] : base;
+  const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
+  if (missing.length === 0) return [];
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await runCommand(["apt-get", "update"], { env, timeoutMs: 300_000 });
+  await runCommand(["apt-get", "install", "-y", "--no-install-recommends", ...missing], { env, timeoutMs: 900_000 });
+  const stillMissing = requirements.filter(isMissing).flatMap((requirement) => requirement.files);
+  if (stillMissing.length > 0) {
+    throw new Error(`Cannot install packages: still missing one of ${stillMissing.join(", ")}`);
+  }
+  return missing;
+}
+
+function isMissing(requirement: Requirement): boolean {
+  return !requirement.files.every((file) => existsSync(file));
+}
+
+if (import.meta.main) {
+  const installed = await ensurePackages({ docker: process.argv.includes("--docker") });
+  process.stdout.write(installed.length === 0 ? "All packages are here\n" : `Installed ${installed.join(", ")}\n`);
+}

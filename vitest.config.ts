@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+/** Suites that build network namespaces, kernel chains or containers as root take turns: one file at a time. */
+const suites = [
+  { name: "unit", maxWorkers: 2 },
+  { name: "contract", maxWorkers: 1 },
+  { name: "consul", maxWorkers: 1 },
+  { name: "kernel", maxWorkers: 1 },
+  { name: "e2e", maxWorkers: 1 },
+];
+
+export default defineConfig({
+  test: {
+    allowOnly: false,
+    passWithNoTests: false,
+    projects: suites.map(({ name, maxWorkers }) => ({
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        environment: "node",
+        maxWorkers,
+        retry: 0,
+        testTimeout: 60_000,
+        hookTimeout: 120_000,
+      },
+    })),
+  },
+});

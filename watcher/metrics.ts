@@ -1,0 +1,59 @@
+import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { PassObservation, WatchState } from "./watch.ts";
+import { countRejections } from "./watch.ts";
+
+export interface Metrics {
+  readonly observe: (observation: PassObservation) => void;
+  /** The text format of Prometheus. */
+  readonly render: (state: WatchState) => Promise<string>;
+  readonly contentType: string;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const passes = new Histogram({
+    name: "outbound_pass_seconds",
+    help: "Time from taking the lock to the kernel's commit, of passes that changed something",
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+    registers,
+  });
+  const failures = new Counter({ name: "outbound_pass_failures_total", help: "Passes that the kernel refused", registers });
+  const drift = new Counter({
+    name: "outbound_drift_repairs_total",
+    help: "Times that chains changed by others were repaired",
+    labelNames: ["family"],
+    registers,
+  });
+  const gauges = {
+    attachments: new Gauge({ name: "outbound_attachments", help: "Attachments on this node", registers }),
+    ruleSets: new Gauge({ name: "outbound_rule_sets", help: "Rule sets known to this node", registers }),
+    rejections: new Gauge({
+      name: "outbound_rejected_rule_sets",
+      help: "Rule sets whose current version is refused",
+      registers,
+    }),
+    inSync: new Gauge({ name: "outbound_in_sync", help: "1 when KV is read and in force, 0 otherwise", registers }),
+    consulFailures: new Gauge({
+      name: "outbound_consul_consecutive_failures",
+      help: "Failed queries in a row, of the prefix that has the most",
+      registers,
+    }),
+  };
+  return {
+    contentType: registry.contentType,
+    observe: ({ report, seconds }) => {
+      if (!report) failures.inc();
+      else if (report.changed.length > 0) passes.observe(seconds);
+      for (const family of report?.drifted ?? []) drift.inc({ family: `ipv${family}` });
+    },
+    render: (state) => {
+      gauges.attachments.set(state.attachments.length);
+      gauges.ruleSets.set(state.snapshot.runtimeRules.ruleSets.length);
+      gauges.rejections.set(countRejections(state));
+      gauges.inSync.set(state.isInSync ? 1 : 0);
+      gauges.consulFailures.set(Math.max(0, ...state.prefixes.map(({ consecutiveFailures }) => consecutiveFailures)));
+      return registry.metrics();
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import type { AttachmentStore } from "../lib/host/attachment-store.ts";
+import type { HostInterfaces } from "../lib/host/host-interfaces.ts";
+import type { Iptables } from "../lib/host/iptables.ts";
+import type { Log } from "../lib/host/log.ts";
+import { createCompiler, type Compiler } from "../lib/netfilter/compile-node.ts";
+import type { ActualRuleset } from "../lib/netfilter/parse-ruleset.ts";
+import { isEmptyPlan, type Plan } from "../lib/netfilter/plan.ts";
+import { predictRuleset } from "../lib/netfilter/predict.ts";
+import { renderPlan } from "../lib/netfilter/render-plan.ts";
+import type { Family } from "../lib/policy/address.ts";
+import type { Attachment } from "../lib/policy/attachment.ts";
+import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
+import { reconcile } from "../lib/reconcile.ts";
+import { planSweep } from "../lib/sweep.ts";
+
+/** What a pass knows when it starts. */
+export interface PassInput {
+  readonly runtimeRules: RuntimeRules;
+  /** Whether KV has been read since the start; before that nothing is removed. */
+  readonly isSettled: boolean;
+  /** Whether to read the kernel's chains instead of trusting what the last pass left there. */
+  readonly isResync: boolean;
+  /** Called under the lock, before anything else: the attachments of this node. */
+  readonly onAttachments: (attachments: readonly Attachment[]) => void;
+  /** Called under the lock, before the kernel is changed: what it will hold must be on disk before it does. */
+  readonly persist: () => void;
+}
+
+export interface PassReport {
+  readonly attachments: readonly Attachment[];
+  /** Families in which the kernel had to be changed. */
+  readonly changed: readonly Family[];
+  /** Families in which a resync found chains that nobody of ours had left so. */
+  readonly drifted: readonly Family[];
+}
+
+export interface RunnerPorts {
+  readonly iptables: Iptables;
+  readonly store: AttachmentStore;
+  readonly interfaces: HostInterfaces;
+  readonly log: Log;
+  readonly nowMs: () => number;
+}
+
+/**
+ * Makes this node's chains follow its attachments and the runtime rules. A pass holds the node's lock. It remembers
+ * what the kernel holds, so that a change of rules is one transaction without a read before it; after anything
+ * unexpected it reads again.
+ */
+export function createNodeRunner(ports: RunnerPorts): NodeRunner {
+  const { iptables, store, interfaces, log, nowMs } = ports;
+  const families = ([4, 6] as const).filter((family) => iptables.has(family) && interfaces.hasFamily(family));
+  const compilers = new Map(families.map((family): [Family, Compiler] => [family, createCompiler(family)]));
+  const known = new Map<Family, ActualRuleset>();
+  let before: readonly Attachment[] = [];
+
+  return {
+    async pass({ runtimeRules, isSettled, isResync, onAttachments, persist }) {
+      const { attachments, unreadable } = store.list();
+      onAttachments(attachments);
+      persist();
+      const stale = attachments.filter((attachment) => isGone(attachment, interfaces));
+      const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
+      // The plugin has written to the kernel where the attachments are not the ones of the last pass.
+      const isFamiliar = isSameList(before, attachments);
+      const gone = new Set([...stale, ...before.filter((each) => !attachments.includes(each))].map(({ chain }) => chain));
+      for (const { chain } of live) gone.delete(chain);
+      const outcomes = await Promise.allSettled(
+        families.map(async (family) => {
+          const node = compilers.get(family)?.compileNode(live, { runtimeRules, nowMs: nowMs() });
+          if (!node) throw new Error(`Cannot compile: no compiler for IPv${family}`);
+          const plan = (actual: ActualRuleset): Plan =>
+            planSweep(actual, { node, family, gone, unreadable, interfaces, isSettled });
+          return { family, ...(await applyOnce(family, { plan, isFamiliar, isResync })) };
+        }),
+      );
+      const failure = outcomes.find((outcome) => outcome.status === "rejected");
+      if (failure) {
+        known.clear();
+        throw failure.reason;
+      }
+      const done = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
+      for (const { chain, containerId } of isSettled ? stale : []) {
+        store.remove(chain);
+        log.warn({ allocation: containerId, chain }, "Removed an attachment whose network namespace has gone without DEL");
+      }
+      before = isSettled ? live : attachments;
+      return {
+        attachments: live,
+        changed: done.filter(({ isChanged }) => isChanged).map(({ family }) => family),
+        drifted: done.filter(({ isDrift }) => isDrift).map(({ family }) => family),
+      };
+    },
+  };
+
+  async function applyOnce(family: Family, { plan, isFamiliar, isResync }: ApplyOptions): Promise<Applied> {
+    const remembered = known.get(family);
+    if (remembered && isFamiliar && !isResync) {
+      const planned = plan(remembered);
+      if (isEmptyPlan(planned)) return { isChanged: false, isDrift: false };
+      known.delete(family);
+      const isApplied = await iptables.restore(family, renderPlan(planned)).then(
+        () => true,
+        (error: unknown) => {
+          log.warn({ family, error: String(error) }, "The kernel refused a transaction, its chains are read again");
+          return false;
+        },
+      );
+      if (isApplied) return remember(family, { planned, actual: remembered, isDrift: false });
+    }
+    known.delete(family);
+    const { plan: planned, isChanged, actual } = await reconcile(family, { plan, iptables, log });
+    const isDrift = remembered !== undefined && isFamiliar && isChanged;
+    return { ...remember(family, { planned, actual, isDrift }), isChanged };
+  }
+
+  function remember(family: Family, { planned, actual, isDrift }: Remembered): Applied {
+    const next = predictRuleset(actual, planned);
+    if (next) known.set(family, next);
+    return { isChanged: true, isDrift };
+  }
+}
+
+export interface NodeRunner {
+  /** @throws IptablesError where the kernel refuses; the next pass reads everything again */
+  readonly pass: (input: PassInput) => Promise<PassReport>;
+}
+
+interface ApplyOptions {
+  readonly plan: (actual: ActualRuleset) => Plan;
+  /** Whether the attachments are those of the last pass, so that only a watcher can have changed their chains. */
+  readonly isFamiliar: boolean;
+  readonly isResync: boolean;
+}
+
+interface Applied {
+  readonly isChanged: boolean;
+  readonly isDrift: boolean;
+}
+
+interface Remembered {
+  readonly planned: Plan;
+  readonly actual: ActualRuleset;
+  readonly isDrift: boolean;
+}
+
+/** Both must be gone where both are known: a watcher in a container of its own may not see the host's namespaces. */
+function isGone({ netns, hostInterface }: Attachment, interfaces: HostInterfaces): boolean {
+  if (hostInterface && interfaces.exists(hostInterface.name)) return false;
+  return interfaces.netnsState(netns) === "gone";
+}
+
+function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {
+  return left.length === right.length && left.every((item, index) => item === right[index]);
+}

@@ -1,0 +1,183 @@
+import type { Clock } from "../lib/host/clock.ts";
+import type { Consul } from "../lib/host/consul.ts";
+import type { Log } from "../lib/host/log.ts";
+import type { Attachment } from "../lib/policy/attachment.ts";
+import { nextExpiry, type RuntimeRules } from "../lib/policy/runtime-rules.ts";
+import { neededPrefixes } from "../lib/policy/scope.ts";
+import type { NodeRunner, PassReport } from "./node-runner.ts";
+import { createPassLoop, type PassRequest } from "./pass-loop.ts";
+import type { PrefixState } from "./prefix-state.ts";
+import type { RequestLimit } from "./request-limit.ts";
+import { applyAnswer, createSnapshot, hasKeys, isInSync, rejections, retainPrefixes, type Snapshot } from "./snapshot.ts";
+import type { DeliveredAnswer } from "./watch-prefix.ts";
+import { createPrefixWatches } from "./watch-prefixes.ts";
+
+/** How it stands with a watcher, for health checks, metrics and people. */
+export interface WatchState {
+  readonly snapshot: Snapshot;
+  readonly prefixes: readonly PrefixState[];
+  /** Every needed prefix has been read, the last try to read each went well, and the last pass too. */
+  readonly isInSync: boolean;
+  readonly attachments: readonly Attachment[];
+}
+
+export interface Watcher {
+  readonly state: () => WatchState;
+  /** Resolves when everything has ended after `signal` aborted. */
+  readonly ended: Promise<void>;
+}
+
+export interface WatchOptions {
+  readonly node: string;
+  /** What all of ours in KV starts with, without a slash at the end. */
+  readonly prefix: string;
+  readonly cached: RuntimeRules | undefined;
+  /** The longest time between two looks at the kernel. */
+  readonly resyncMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface WatchPorts {
+  readonly consul: Consul;
+  readonly runner: NodeRunner;
+  readonly limit: RequestLimit;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly saveRuntimeRules: (rules: RuntimeRules) => void;
+  /** Calls back when attachments may have come or gone, until `signal` aborts. */
+  readonly onAttachmentsChanged: (changed: () => void, signal: AbortSignal) => void;
+  /** Calls back when somebody else may have changed the kernel's rules, until `signal` aborts. */
+  readonly onRulesetChanged: (changed: () => void, signal: AbortSignal) => void;
+  readonly observe: (observation: PassObservation) => void;
+}
+
+/** What one pass did and took. */
+export interface PassObservation {
+  readonly report: PassReport | undefined;
+  readonly seconds: number;
+}
+
+/** Wall clocks jump, so what has expired is looked up every second rather than slept until. */
+const TICK_MS = 1000;
+
+/** Runs the watcher: reads KV, follows this node's attachments, and keeps the kernel at what both say. */
+export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
+  const { node, prefix, signal } = options;
+  const { clock, log } = ports;
+  let snapshot = createSnapshot(startingRules(options));
+  let attachments: readonly Attachment[] = [];
+  let prefixes: readonly string[] = [];
+  let saved: RuntimeRules | undefined;
+  let isSettled = false;
+  let isLastPassGood = false;
+
+  const watches = createPrefixWatches(
+    { root: `${prefix}/rules/` },
+    { ...ports, hadKeys: (each) => hasKeys(snapshot, each), onAnswer: takeIn, onState: () => {} },
+  );
+  const loop = createPassLoop({ ...ports, pass, signal });
+  follow(neededPrefixes({ node, networks: [], namespaces: [] }));
+  ports.onAttachmentsChanged(() => loop.request({ isResync: false }), signal);
+  ports.onRulesetChanged(() => loop.request({ isResync: true }), signal);
+  loop.request({ isResync: true });
+  const ticking = tick();
+
+  return {
+    state: () => ({
+      snapshot,
+      prefixes: watches.states(),
+      isInSync: isLastPassGood && isInSync(snapshot, prefixes) && watches.states().every(({ status }) => status === "ok"),
+      attachments,
+    }),
+    ended: Promise.all([loop.ended, ticking]).then(() => watches.close()),
+  };
+
+  function takeIn(answer: DeliveredAnswer): void {
+    const applied = applyAnswer(snapshot, answer, { nowMs: clock.nowMs() });
+    snapshot = applied.snapshot;
+    for (const { key, modifyIndex, issues, keptModifyIndex } of applied.rejections) {
+      log.warn({ key, modifyIndex, issues, keptModifyIndex }, "Rejected a rule set, its last good version stays in force");
+    }
+    for (const { key, reason } of applied.unknownKeys) log.warn({ key, reason }, "A key fits no scope");
+    if (!isSettled && isInSync(snapshot, prefixes)) {
+      isSettled = true;
+      log.info({ prefixes, ruleSets: snapshot.runtimeRules.ruleSets.length }, "In sync with Consul");
+    }
+    loop.request({ isResync: false });
+  }
+
+  async function pass({ isResync }: PassRequest): Promise<void> {
+    const startedMs = performance.now();
+    let report: PassReport | undefined;
+    try {
+      const { runtimeRules } = snapshot;
+      report = await ports.runner.pass({
+        runtimeRules,
+        isSettled,
+        isResync,
+        onAttachments: (listed) => followAttachments(listed),
+        persist: () => save(runtimeRules),
+      });
+      attachments = report.attachments;
+      followAttachments(attachments);
+      if (report.drifted.length > 0) log.warn({ families: report.drifted }, "Somebody changed our chains, they are repaired");
+    } finally {
+      isLastPassGood = report !== undefined;
+      ports.observe({ report, seconds: (performance.now() - startedMs) / 1000 });
+    }
+  }
+
+  function followAttachments(listed: readonly Attachment[]): void {
+    const networks = listed.map(({ network }) => network);
+    const namespaces = listed.flatMap(({ identity }) => identity.namespace ?? []);
+    follow(neededPrefixes({ node, networks, namespaces }));
+  }
+
+  function follow(needed: readonly string[]): void {
+    if (needed.join("\n") === prefixes.join("\n")) return;
+    prefixes = needed;
+    snapshot = retainPrefixes(snapshot, needed);
+    watches.setPrefixes(needed);
+  }
+
+  /** A full disk must not keep rules from the kernel; the next pass tries again. */
+  function save(rules: RuntimeRules): void {
+    if (rules === saved || !isSettled) return;
+    try {
+      ports.saveRuntimeRules(rules);
+      saved = rules;
+    } catch (error) {
+      log.error({ error: String(error) }, "Cannot keep the runtime rules on disk, a restart would not know them");
+    }
+  }
+
+  async function tick(): Promise<void> {
+    let expiry = nextExpiry(snapshot.runtimeRules, clock.nowMs());
+    let sinceResyncMs = 0;
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(TICK_MS, signal);
+      } catch {
+        return;
+      }
+      sinceResyncMs += TICK_MS;
+      const isResync = sinceResyncMs >= options.resyncMs;
+      if (isResync) sinceResyncMs = 0;
+      const next = nextExpiry(snapshot.runtimeRules, clock.nowMs());
+      if (isResync || next !== expiry) loop.request({ isResync });
+      expiry = next;
+    }
+  }
+}
+
+/** A cache of another node's watcher, as where a disk was copied, has that node's rules. */
+function startingRules({ node, cached }: WatchOptions): RuntimeRules {
+  if (!cached || cached.node === node) return cached ?? { node, ruleSets: [] };
+  return { node, ruleSets: cached.ruleSets.filter(({ scope }) => scope.kind !== "node") };
+}
+
+/** Rule sets whose current version is refused, for metrics. */
+export function countRejections({ snapshot }: WatchState): number {
+  return rejections(snapshot).length;
+}
