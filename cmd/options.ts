@@ -5,7 +5,11 @@ import { DEFAULTS } from "../lib/cni/defaults.ts";
 export function stateOptions<T>(yargs: Argv<T>) {
   return yargs
     .option("state-dir", { type: "string", default: DEFAULTS.stateDir, describe: "Where the plugin keeps attachments" })
-    .option("cache-dir", { type: "string", default: DEFAULTS.cacheDir, describe: "Where the last rules from KV are kept" });
+    .option("cache-dir", {
+      type: "string",
+      default: DEFAULTS.cacheDir,
+      describe: "Where the last rules from KV are kept",
+    });
 }
 
 export function jsonOption<T>(yargs: Argv<T>) {

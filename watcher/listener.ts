@@ -10,10 +10,13 @@ export function createListener({ state, metrics }: ListenerPorts): Server {
     if (path === "/health") return answer(response, 200, { status: "alive" });
     if (path === "/ready") return answer(response, state().isInSync ? 200 : 503, describe(state()));
     if (path !== "/metrics") return answer(response, 404, { error: "expected /health, /ready or /metrics" });
-    void metrics.render(state()).then((text) => {
-      response.writeHead(200, { "content-type": metrics.contentType }).end(text);
-    });
+    void answerMetrics(response, { state, metrics });
   });
+}
+
+async function answerMetrics(response: ServerResponse, { state, metrics }: ListenerPorts): Promise<void> {
+  const text = await metrics.render(state());
+  response.writeHead(200, { "content-type": metrics.contentType }).end(text);
 }
 
 export interface ListenerPorts {

@@ -18,7 +18,11 @@ export function createMetrics(): Metrics {
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     registers,
   });
-  const failures = new Counter({ name: "outbound_pass_failures_total", help: "Passes that the kernel refused", registers });
+  const failures = new Counter({
+    name: "outbound_pass_failures_total",
+    help: "Passes that the kernel refused",
+    registers,
+  });
   const drift = new Counter({
     name: "outbound_drift_repairs_total",
     help: "Times that chains changed by others were repaired",

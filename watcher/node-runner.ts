@@ -63,7 +63,9 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
       const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
       // The plugin has written to the kernel where the attachments are not the ones of the last pass.
       const isFamiliar = isSameList(before, attachments);
-      const gone = new Set([...stale, ...before.filter((each) => !attachments.includes(each))].map(({ chain }) => chain));
+      const gone = new Set(
+        [...stale, ...before.filter((each) => !attachments.includes(each))].map(({ chain }) => chain),
+      );
       for (const { chain } of live) gone.delete(chain);
       const outcomes = await Promise.allSettled(
         families.map(async (family) => {
@@ -82,7 +84,10 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
       const done = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
       for (const { chain, containerId } of isSettled ? stale : []) {
         store.remove(chain);
-        log.warn({ allocation: containerId, chain }, "Removed an attachment whose network namespace has gone without DEL");
+        log.warn(
+          { allocation: containerId, chain },
+          "Removed an attachment whose network namespace has gone without DEL",
+        );
       }
       before = isSettled ? live : attachments;
       return {

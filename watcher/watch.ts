@@ -8,7 +8,15 @@ import type { NodeRunner, PassReport } from "./node-runner.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
 import type { PrefixState } from "./prefix-state.ts";
 import type { RequestLimit } from "./request-limit.ts";
-import { applyAnswer, createSnapshot, hasKeys, isInSync, rejections, retainPrefixes, type Snapshot } from "./snapshot.ts";
+import {
+  applyAnswer,
+  createSnapshot,
+  hasKeys,
+  isInSync,
+  rejections,
+  retainPrefixes,
+  type Snapshot,
+} from "./snapshot.ts";
 import type { DeliveredAnswer } from "./watch-prefix.ts";
 import { createPrefixWatches } from "./watch-prefixes.ts";
 
@@ -87,7 +95,8 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     state: () => ({
       snapshot,
       prefixes: watches.states(),
-      isInSync: isLastPassGood && isInSync(snapshot, prefixes) && watches.states().every(({ status }) => status === "ok"),
+      isInSync:
+        isLastPassGood && isInSync(snapshot, prefixes) && watches.states().every(({ status }) => status === "ok"),
       attachments,
     }),
     ended: Promise.all([loop.ended, ticking]).then(() => watches.close()),
@@ -97,7 +106,10 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     const applied = applyAnswer(snapshot, answer, { nowMs: clock.nowMs() });
     snapshot = applied.snapshot;
     for (const { key, modifyIndex, issues, keptModifyIndex } of applied.rejections) {
-      log.warn({ key, modifyIndex, issues, keptModifyIndex }, "Rejected a rule set, its last good version stays in force");
+      log.warn(
+        { key, modifyIndex, issues, keptModifyIndex },
+        "Rejected a rule set, its last good version stays in force",
+      );
     }
     for (const { key, reason } of applied.unknownKeys) log.warn({ key, reason }, "A key fits no scope");
     if (!isSettled && isInSync(snapshot, prefixes)) {
@@ -108,7 +120,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   }
 
   async function pass({ isResync }: PassRequest): Promise<void> {
-    const startedMs = performance.now();
+    const startedMs = clock.monotonicMs();
     let report: PassReport | undefined;
     try {
       const { runtimeRules } = snapshot;
@@ -121,10 +133,11 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       });
       attachments = report.attachments;
       followAttachments(attachments);
-      if (report.drifted.length > 0) log.warn({ families: report.drifted }, "Somebody changed our chains, they are repaired");
+      if (report.drifted.length > 0)
+        log.warn({ families: report.drifted }, "Somebody changed our chains, they are repaired");
     } finally {
       isLastPassGood = report !== undefined;
-      ports.observe({ report, seconds: (performance.now() - startedMs) / 1000 });
+      ports.observe({ report, seconds: (clock.monotonicMs() - startedMs) / 1000 });
     }
   }
 

@@ -21,7 +21,9 @@ export function writeFileAtomically(file: string, content: string): void {
     renameSync(temporary, file);
   } catch (error) {
     rmSync(temporary, { force: true });
-    throw new Error(`Cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new Error(`Cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -39,5 +41,5 @@ export function isMissing(error: unknown): boolean {
 }
 
 function writeWhole(descriptor: number, content: Buffer): void {
-  for (let written = 0; written < content.length; ) written += writeSync(descriptor, content, written);
+  for (let written = 0; written < content.length;) written += writeSync(descriptor, content, written);
 }

@@ -35,9 +35,9 @@ function boundResponse(response: IncomingMessage, request: ClientRequest, maxByt
       fail(new BodyTooLargeError(`the answer has more than ${maxBytes} bytes`));
     }
   });
-  
+  response.on("error", fail);
   response.on("close", () => {
-    if (false) {
+    if (!response.complete) {
       fail(new Error("the answer broke off"));
     }
   });

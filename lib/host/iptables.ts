@@ -93,7 +93,11 @@ interface RunOptions {
   readonly onStart: ((pid: number) => void) | undefined;
 }
 
-function runProgram(file: string, args: readonly string[], { input, path, signal, onStart }: RunOptions): Promise<string> {
+function runProgram(
+  file: string,
+  args: readonly string[],
+  { input, path, signal, onStart }: RunOptions,
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(file, args, {
       env: { PATH: path, LC_ALL: "C" },

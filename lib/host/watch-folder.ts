@@ -6,6 +6,7 @@ export function watchFolder(folder: string, { onChange, log, signal }: WatchFold
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     watch(folder, { signal }, () => onChange()).on("error", (error) => {
+      if (signal.aborted) return;
       log.error({ folder, error: String(error) }, "Cannot follow a folder, its changes are found by polling");
     });
   } catch (error) {

@@ -16,12 +16,19 @@ export interface MainChain {
   readonly isInInput: boolean;
 }
 
-/** Lines for iptables-restore that put the jumps to the main chains where nothing can come before them. */
+/**
+ * Lines for iptables-restore that put the jumps to the main chains where nothing can come before them. The firewall
+ * plugin's chain keeps its jump even while FORWARD does not lead to it first: the plugin may put that right at any
+ * time, and its accepts must not come back without ours before them.
+ */
 export function planAnchors(mains: readonly MainChain[], { actual, family }: AnchorOptions): readonly string[] {
-  const forwardChain = isFirewallChainInFront(actual, mains) ? FIREWALL_CHAIN : "FORWARD";
+  const isForwardNeeded = !isFirewallChainInFront(actual, mains);
   const everywhere = ["FORWARD", FIREWALL_CHAIN, "INPUT"].filter((chain) => actual.has(chain));
   return everywhere.flatMap((chain) => {
-    const wanted = mains.filter((main) => chain === forwardChain || (chain === "INPUT" && main.isInInput));
+    const wanted = mains.filter(
+      (main) =>
+        chain === FIREWALL_CHAIN || (chain === "FORWARD" && isForwardNeeded) || (chain === "INPUT" && main.isInInput),
+    );
     return planJumps(chain, { wanted, mains, rules: actual.get(chain) ?? [], family });
   });
 }
@@ -37,9 +44,9 @@ export function renderMainJump(name: string, family: Family): RenderedRule {
 }
 
 /**
- * Whether the firewall plugin's chain is reached by every forwarded packet: it is the right place for our jump only
- * then. Where something that could accept stands before it (Docker puts its own chains first when it restarts), or
- * where it is not reached at all, the jump belongs at the top of FORWARD.
+ * Whether the firewall plugin's chain is reached by every forwarded packet. Where something that could accept stands
+ * before it (Docker puts its own chains first when it restarts), or where it is not reached at all, a jump belongs at
+ * the top of FORWARD too.
  */
 function isFirewallChainInFront(actual: ActualRuleset, mains: readonly MainChain[]): boolean {
   if (!actual.has(FIREWALL_CHAIN)) return false;

@@ -27,7 +27,9 @@ export interface RuleMatch {
 /** Jump comes back after the other chain; goto does not: it returns to this chain's caller. */
 export type Target =
   | { readonly kind: "jump" | "goto"; readonly chain: string }
-  | { readonly kind: "drop" | "reject" | "return" }
+  | { readonly kind: "drop" | "return" }
+  /** Tells the sender: `reset` by a TCP reset (for TCP only), `reject` by ICMP port unreachable. */
+  | { readonly kind: "reject" | "reset" }
   | { readonly kind: "mark" | "unmark" }
   | { readonly kind: "log"; readonly prefix: string };
 

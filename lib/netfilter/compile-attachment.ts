@@ -1,7 +1,7 @@
 import { parseAddress, type Cidr, type Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
-import type { Action } from "../policy/rule.ts";
 import type { Chain, ChainRule, Target } from "./chain.ts";
+import { withTarget } from "./compile-rules.ts";
 import { PASS_CHAIN } from "./names.ts";
 
 /** Neighbour and router solicitation and advertisement (RFC 4861); without them an IPv6 address is unreachable. */
@@ -9,12 +9,6 @@ const NEIGHBOUR_DISCOVERY_TYPES = [133, 134, 135, 136];
 
 /** Lines a second for one attachment, so that a denied flood does not become a flood of the log. */
 const LOG_LIMIT_PER_SECOND = 10;
-
-const DEFAULT_TARGET: Readonly<Record<Action, Target>> = {
-  ACCEPT: { kind: "return" },
-  DROP: { kind: "drop" },
-  REJECT: { kind: "reject" },
-};
 
 /** The chains that an attachment's own chain goes through, in order of decision. */
 export interface AttachmentJumps {
@@ -45,7 +39,9 @@ export function compileAttachmentChain(attachment: Attachment, { family, jumps }
       ...(jumps.static === undefined ? [] : [...jumpRules([jumps.static]), PASS_IF_MARKED]),
       ...(jumps.accept.length === 0 ? [] : [...jumpRules(jumps.accept), PASS_IF_MARKED]),
       ...(policy.logDenied && policy.defaultAction !== "ACCEPT" ? [logRule(attachment.containerId)] : []),
-      { match: {}, target: DEFAULT_TARGET[policy.defaultAction] },
+      ...(policy.defaultAction === "ACCEPT"
+        ? [{ match: {}, target: { kind: "return" } } as const]
+        : withTarget({}, policy.defaultAction)),
     ],
   };
 }

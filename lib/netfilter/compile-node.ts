@@ -1,26 +1,13 @@
 import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
-import { isInForce } from "../policy/rule-set.ts";
-import type { Rule } from "../policy/rule.ts";
-import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
-import { attachmentScopes, scopePrefix, type Scope } from "../policy/scope.ts";
-import type { Chain } from "./chain.ts";
+import { attachmentScopes } from "../policy/scope.ts";
+import { createMemo, indexScopes, present } from "./chain-memo.ts";
+import type { CompiledChains, Memo, PolicyInput, ScopeIndex } from "./chain-memo.ts";
 import { compileAttachmentChain, compileDispatch } from "./compile-attachment.ts";
-import {
-  compileMarkChains,
-  compileRuleChains,
-  compileScopeChain,
-  compileStaticChain,
-  type RuleChains,
-} from "./compile-shared.ts";
-import { renderChain, renderRule, type RenderedChain, type RenderedRule } from "./render-rule.ts";
+import { renderChain, renderRule, type RenderedChain } from "./render-rule.ts";
 
 /** What one attachment needs in one family. */
-export interface CompiledAttachment {
-  readonly attachment: Attachment;
-  readonly chain: RenderedChain;
-  /** Rules of the main chain, in order; empty: nothing of this family can come from it, and there is no chain. */
-  readonly dispatch: readonly RenderedRule[];
+export interface CompiledAttachment extends CompiledChains {
   /** Chains that are a function of their name: whoever finds one missing or altered may put it right. */
   readonly contentChains: readonly RenderedChain[];
   /** Chains that hold what KV says at the moment: the plugin makes a missing one, and leaves an existing one alone. */
@@ -32,11 +19,6 @@ export interface CompiledNode {
   readonly chains: ReadonlyMap<string, RenderedChain>;
   /** Names of those that are a function of their name. */
   readonly contentChains: ReadonlySet<string>;
-}
-
-export interface PolicyInput {
-  readonly runtimeRules: RuntimeRules;
-  readonly nowMs: number;
 }
 
 /**
@@ -81,165 +63,34 @@ function compileOne(attachment: Attachment, { memo, scopes }: CompileContext): C
   const staticChain = memo.staticChain(policy.staticRules);
   const lists = [
     memo.ruleChains(attachment.jobRules),
-    ...(scopes.hasRuleSets({ kind: "network", network: attachment.network }) ? [] : [memo.ruleChains(policy.initialRules)]),
+    ...(scopes.hasRuleSets({ kind: "network", network: attachment.network })
+      ? []
+      : [memo.ruleChains(policy.initialRules)]),
   ];
   const jumps = {
     deny: names([...lists.map(({ deny }) => deny), ...own.map(({ deny }) => deny)]),
     static: staticChain?.name,
-    accept: policy.defaultAction === "ACCEPT" ? [] : names([...lists.map(({ accept }) => accept), ...own.map(({ accept }) => accept)]),
+    accept:
+      policy.defaultAction === "ACCEPT"
+        ? []
+        : names([...lists.map(({ accept }) => accept), ...own.map(({ accept }) => accept)]),
   };
-  return memo.attachment(attachment, {
+  const compiled = memo.attachment(attachment, {
     key: JSON.stringify(jumps),
     compile: () => ({
       attachment,
       chain: renderChain(compileAttachmentChain(attachment, { family, jumps }), family),
       dispatch: compileDispatch(attachment, family).map((rule) => renderRule(rule, family)),
     }),
-    contentChains: [...memo.markChains, ...present([staticChain, ...lists.flatMap(({ deny, accept }) => [deny, accept])])],
+  });
+  return {
+    ...compiled,
+    contentChains: [
+      ...memo.markChains,
+      ...present([staticChain, ...lists.flatMap(({ deny, accept }) => [deny, accept])]),
+    ],
     runtimeChains: own.flatMap(({ deny, accept, members }) => [...members, ...present([deny, accept])]),
-  });
-}
-
-/** A scope's chains as attachments go through them. */
-interface ScopeChainSet {
-  readonly deny?: RenderedChain;
-  readonly accept?: RenderedChain;
-  readonly members: readonly RenderedChain[];
-}
-
-const NO_CHAINS: ScopeChainSet = { members: [] };
-
-interface ScopeIndex {
-  readonly node: string;
-  readonly chainsOf: (scope: Scope) => ScopeChainSet;
-  readonly hasRuleSets: (scope: Scope) => boolean;
-}
-
-function indexScopes({ runtimeRules, nowMs }: PolicyInput, memo: Memo): ScopeIndex {
-  const byScope = new Map<string, RuntimeRuleSet[]>();
-  for (const runtimeRuleSet of runtimeRules.ruleSets) {
-    const { ruleSet, scope } = runtimeRuleSet;
-    if (ruleSet.mode !== "enforce" || !isInForce(ruleSet, nowMs)) continue;
-    const identity = scopeIdentity(scope);
-    const known = byScope.get(identity);
-    if (known) known.push(runtimeRuleSet);
-    else byScope.set(identity, [runtimeRuleSet]);
-  }
-  return {
-    node: runtimeRules.node,
-    chainsOf: (scope) => memo.scopeChains(scope, byScope.get(scopeIdentity(scope)) ?? []),
-    hasRuleSets: (scope) => byScope.has(scopeIdentity(scope)),
   };
-}
-
-/** The node's own scope is one on a node, and the plugin need not know the node's name to find its chain. */
-function scopeIdentity(scope: Scope): string {
-  return scope.kind === "node" ? "node/" : scopePrefix(scope);
-}
-
-/**
- * Scopes that many attachments share have their chains from the first attachment on, so that a first rule set costs
- * no more than the next. Those of a job, a group or an allocation are made with their first rule set.
- */
-function isWide(scope: Scope): boolean {
-  return scope.kind === "global" || scope.kind === "node" || scope.kind === "network" || scope.kind === "namespace";
-}
-
-interface AttachmentEntry {
-  readonly key: string;
-  readonly compile: () => Pick<CompiledAttachment, "attachment" | "chain" | "dispatch">;
-  readonly contentChains: readonly RenderedChain[];
-  readonly runtimeChains: readonly RenderedChain[];
-}
-
-interface Memo {
-  readonly family: Family;
-  readonly markChains: readonly RenderedChain[];
-  readonly staticChain: (rules: readonly Rule[]) => RenderedChain | undefined;
-  readonly ruleChains: (rules: readonly Rule[]) => RenderedRuleChains;
-  readonly scopeChains: (scope: Scope, ruleSets: readonly RuntimeRuleSet[]) => ScopeChainSet;
-  readonly attachment: (attachment: Attachment, entry: AttachmentEntry) => CompiledAttachment;
-}
-
-interface RenderedRuleChains {
-  readonly deny?: RenderedChain;
-  readonly accept?: RenderedChain;
-}
-
-function createMemo(family: Family): Memo {
-  const render = (chain: Chain): RenderedChain => renderChain(chain, family);
-  const statics = new WeakMap<readonly Rule[], { readonly chain: RenderedChain | undefined }>();
-  const lists = new WeakMap<readonly Rule[], RenderedRuleChains>();
-  const sets = new WeakMap<RuntimeRuleSet, RenderedRuleChains>();
-  const scopes = new Map<string, { readonly ruleSets: readonly RuntimeRuleSet[]; readonly chains: ScopeChainSet }>();
-  const attachments = new WeakMap<Attachment, { readonly key: string; readonly compiled: ReturnType<AttachmentEntry["compile"]> }>();
-  const renderLists = ({ deny, accept }: RuleChains): RenderedRuleChains => ({
-    ...(deny && { deny: render(deny) }),
-    ...(accept && { accept: render(accept) }),
-  });
-  const setChains = (runtimeRuleSet: RuntimeRuleSet): RenderedRuleChains =>
-    remember(sets, runtimeRuleSet, () => {
-      const { key: identity, ruleSet } = runtimeRuleSet;
-      return renderLists(compileRuleChains(ruleSet.rules, { family, identity }));
-    });
-  return {
-    family,
-    markChains: compileMarkChains().map(render),
-    staticChain: (rules) =>
-      remember(statics, rules, () => {
-        const chain = compileStaticChain(rules, family);
-        return { chain: chain && render(chain) };
-      }).chain,
-    ruleChains: (rules) => remember(lists, rules, () => renderLists(compileRuleChains(rules, { family }))),
-    scopeChains: (scope, ruleSets) => {
-      const identity = scopeIdentity(scope);
-      if (ruleSets.length === 0 && !isWide(scope)) return NO_CHAINS;
-      const known = scopes.get(identity);
-      if (known && isSameList(known.ruleSets, ruleSets)) return known.chains;
-      const chains = renderScope(scope, ruleSets.map(setChains), render);
-      scopes.set(identity, { ruleSets, chains });
-      return chains;
-    },
-    attachment: (attachment, { key, compile, ...chains }) => {
-      const known = attachments.get(attachment);
-      const compiled = known?.key === key ? known.compiled : compile();
-      if (known?.key !== key) attachments.set(attachment, { key, compiled });
-      return { ...compiled, ...chains };
-    },
-  };
-}
-
-function renderScope(
-  scope: Scope,
-  members: readonly RenderedRuleChains[],
-  render: (chain: Chain) => RenderedChain,
-): ScopeChainSet {
-  const prefix = scopeIdentity(scope);
-  const denies = present(members.map(({ deny }) => deny));
-  const accepts = present(members.map(({ accept }) => accept));
-  const hasDeny = isWide(scope) || denies.length > 0;
-  const hasAccept = isWide(scope) || accepts.length > 0;
-  return {
-    ...(hasDeny && { deny: render(compileScopeChain("deny-scope", { prefix, chains: denies })) }),
-    ...(hasAccept && { accept: render(compileScopeChain("accept-scope", { prefix, chains: accepts })) }),
-    members: [...denies, ...accepts],
-  };
-}
-
-function remember<Key extends object, Value>(memo: WeakMap<Key, Value>, key: Key, make: () => Value): Value {
-  const known = memo.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  memo.set(key, made);
-  return made;
-}
-
-function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {
-  return left.length === right.length && left.every((item, index) => item === right[index]);
-}
-
-function present<T>(items: readonly (T | undefined)[]): readonly T[] {
-  return items.filter((item) => item !== undefined);
 }
 
 function names(chains: readonly (RenderedChain | undefined)[]): readonly string[] {

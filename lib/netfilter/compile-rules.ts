@@ -1,30 +1,45 @@
 import type { Cidr, Family } from "../policy/address.ts";
 import type { PortRange } from "../policy/ports.ts";
 import type { Action, Protocol, Rule } from "../policy/rule.ts";
-import type { ChainRule, RuleMatch, Target } from "./chain.ts";
+import type { ChainRule, RuleMatch } from "./chain.ts";
 import { ACCEPT_CHAIN } from "./names.ts";
 
 /** xt_multiport takes 15 ports, a range counting as two (XT_MULTI_PORTS in linux/netfilter/xt_multiport.h). */
 const MULTIPORT_UNITS = 15;
-
-const VERDICT: Readonly<Record<Action, Target>> = {
-  ACCEPT: { kind: "goto", chain: ACCEPT_CHAIN },
-  DROP: { kind: "drop" },
-  REJECT: { kind: "reject" },
-};
 
 /** The rules of one family that `rule` stands for: one for each of its addresses and groups of ports. */
 export function compileRule(rule: Rule, family: Family): readonly ChainRule[] {
   const protocol = protocolIn(rule.protocol, family);
   if (protocol === "none") return [];
   const base: RuleMatch = protocol === "all" ? {} : { protocol };
-  const target = VERDICT[rule.action];
   return destinationsIn(rule.hosts, family).flatMap((destination) =>
-    portGroups(rule.ports).map((ports) => ({
-      match: { ...base, ...(destination && { destination }), ...(ports && { destinationPorts: ports }) },
-      target,
-    })),
+    portGroups(rule.ports).flatMap((ports) =>
+      withTarget(
+        { ...base, ...(destination && { destination }), ...(ports && { destinationPorts: ports }) },
+        rule.action,
+      ),
+    ),
   );
+}
+
+/**
+ * Rules that end what matches with `action`. TCP is refused by a reset: over IPv6 a sender takes no notice of an ICMP
+ * error before its second try, and an open connection of either family none at all.
+ */
+export function withTarget(match: RuleMatch, action: Action): readonly ChainRule[] {
+  switch (action) {
+    case "ACCEPT":
+      return [{ match, target: { kind: "goto", chain: ACCEPT_CHAIN } }];
+    case "DROP":
+      return [{ match, target: { kind: "drop" } }];
+    case "REJECT":
+      if (match.protocol === "tcp") return [{ match, target: { kind: "reset" } }];
+      if (match.protocol) return [{ match, target: { kind: "reject" } }];
+      return [
+        { match: { ...match, protocol: "tcp" }, target: { kind: "reset" } },
+        { match, target: { kind: "reject" } },
+      ];
+  }
 }
 
 /** The rules of one family, in order. */

@@ -55,7 +55,10 @@ function toRendered({ text, hash }: ActualRule): RenderedRule {
 function presentMainChains({ actual, family }: FindOptions): readonly string[] {
   const candidates = ["FORWARD", FIREWALL_CHAIN, "INPUT"].flatMap((chain) => actual.get(chain) ?? []);
   return candidates.flatMap(({ target, hash }) =>
-    hash !== undefined && target !== undefined && hash === renderMainJump(target, family).hash && !isOwnChainName(target)
+    hash !== undefined &&
+    target !== undefined &&
+    hash === renderMainJump(target, family).hash &&
+    !isOwnChainName(target)
       ? [target]
       : [],
   );

@@ -76,7 +76,7 @@ function splitWords(text: string): readonly string[] {
   if (!text.includes('"')) return text.split(" ");
   const words: string[] = [];
   for (const [, quoted, plain] of text.matchAll(/"((?:[^"\\]|\\.)*)"|([^ ]+)/g)) {
-    words.push(quoted === undefined ? (plain ?? "") : `${quoted.replaceAll(/\\(.)/g, "$1")}`);
+    words.push(quoted === undefined ? (plain ?? "") : quoted.replaceAll(/\\(.)/g, "$1"));
   }
   return words;
 }

