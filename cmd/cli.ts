@@ -1,4 +1,10 @@
 import yargs from "yargs";
+import * as explain from "./explain.ts";
+import * as list from "./list.ts";
+import * as reconcile from "./reconcile.ts";
+import * as show from "./show.ts";
+import * as uninstall from "./uninstall.ts";
+import { UsageError } from "./usage-error.ts";
 import { version } from "./version.ts";
 import * as watch from "./watch.ts";
 
@@ -8,6 +14,11 @@ export async function runCli(words: readonly string[]): Promise<void> {
     .scriptName("outbound")
     .usage("$0 <command>\n\nThe egress firewall of a Nomad cluster. With CNI_COMMAND set it is the CNI plugin.")
     .command(watch)
+    .command(list)
+    .command(show)
+    .command(explain)
+    .command(reconcile)
+    .command(uninstall)
     .demandCommand(1, "Which command? One of those above")
     .strict()
     .version(version)
@@ -27,5 +38,3 @@ export async function runCli(words: readonly string[]): Promise<void> {
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
 }
-
-class UsageError extends Error {}

@@ -15,3 +15,11 @@ export function stateOptions<T>(yargs: Argv<T>) {
 export function jsonOption<T>(yargs: Argv<T>) {
   return yargs.option("json", { type: "boolean", default: false, describe: "Print JSON" });
 }
+
+export function allocPositional<T>(yargs: Argv<T>) {
+  return yargs.positional("alloc", {
+    type: "string",
+    demandOption: true,
+    describe: "An allocation's id, or the start of it",
+  });
+}

@@ -1,32 +1,16 @@
-import { readFileSync, writeSync } from "node:fs";
-import { CNI_ERROR, CniError, formatError } from "../lib/cni/errors.ts";
-import { runPlugin } from "../lib/cni/run.ts";
-import { createPluginHost } from "./plugin-host.ts";
+import { aboutText } from "../lib/cni/version.ts";
 import { version } from "./version.ts";
+import { writeAll } from "./write-all.ts";
 
-/** Nomad waits for a plugin without a bound, and holds up every other allocation's network meanwhile. */
-const PLUGIN_TIMEOUT_MS = 45_000;
-
-const [, , ...words] = process.argv;
-if ((process.env["CNI_COMMAND"] ?? "") === "" && words.length > 0) {
-  // Loaded only here: the plugin's start must not pay for the command line and the watcher.
-  void import("./cli.ts").then(({ runCli }) => runCli(words));
+// Each way is loaded only when it is taken: a plugin's start must not pay for the watcher, nor a fingerprint for either.
+const isPlugin = (process.env["CNI_COMMAND"] ?? "") !== "";
+const words = process.argv.slice(2);
+if (isPlugin) {
+  const { runAsPlugin } = await import("./plugin.ts");
+  await runAsPlugin();
+} else if (words.length > 0) {
+  const { runCli } = await import("./cli.ts");
+  await runCli(words);
 } else {
-  void main();
-}
-
-async function main(): Promise<void> {
-  const timeout = AbortSignal.timeout(PLUGIN_TIMEOUT_MS);
-  timeout.addEventListener("abort", () => {
-    const error = new CniError(`Gave up after ${PLUGIN_TIMEOUT_MS} ms`, { code: CNI_ERROR.tryAgainLater });
-    writeSync(1, formatError(error));
-    process.exit(1);
-  });
-  const { stdout, stderr, exitCode } = await runPlugin(
-    { env: process.env, readStdin: () => readFileSync(0, "utf8"), version },
-    createPluginHost({ path: process.env["PATH"], signal: timeout }),
-  );
-  if (stderr !== "") writeSync(2, stderr);
-  if (stdout !== "") writeSync(1, stdout);
-  process.exit(exitCode);
+  writeAll(2, aboutText(version));
 }

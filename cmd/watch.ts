@@ -5,7 +5,7 @@ import { systemClock } from "../lib/host/clock.ts";
 import { createConsul } from "../lib/host/consul.ts";
 import { parseConsulSettings } from "../lib/host/consul-settings.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
-import { createIptables } from "../lib/host/iptables.ts";
+import { createIptables, readVariant } from "../lib/host/iptables.ts";
 import { withLock, withNodeLock } from "../lib/host/lock.ts";
 import type { Log } from "../lib/host/log.ts";
 import { createPinoLog, LOG_LEVELS } from "../lib/host/pino-log.ts";
@@ -20,9 +20,7 @@ import { startWatch } from "../watcher/watch.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { stateOptions } from "./options.ts";
 import { version } from "./version.ts";
-
-/** Only one watcher of a node may push rules. Do not rename: an old one and its successor must exclude each other. */
-const WATCH_LOCK = "cni-outbound-watch";
+import { WATCH_LOCK } from "./watch-lock.ts";
 
 export const command = "watch";
 export const describe = "Keep this node's rules at what Consul KV says";
@@ -36,7 +34,7 @@ export function builder(yargs: Argv) {
       default: "127.0.0.1:9710",
       describe: "Where /health, /ready and /metrics are served; empty: nowhere",
     })
-    .option("resync", { type: "number", default: 8, describe: "Seconds between two looks at the kernel's chains" })
+    .option("resync", { type: "number", default: 8, describe: "Seconds between two looks for what changed unseen" })
     .option("log-level", { choices: LOG_LEVELS, default: "info" as const, describe: "The least that is logged" })
     .example("$0 watch --node ${node.unique.name}", "as a Nomad system job runs it");
 }
@@ -84,9 +82,10 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
   const iptables = createIptables({ path, onStart: own.add });
   const nowMs = Date.now;
   const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs });
+  const variant = await readVariant({ path });
   const metrics = createMetrics();
   const consul = createConsul(parseConsulSettings(process.env));
-  log.info({ version, node, prefix, stateDir, cacheDir }, "Watcher started");
+  log.info({ version, node, prefix, variant, stateDir, cacheDir }, "Watcher started");
   const watcher = startWatch(
     {
       node,
@@ -104,7 +103,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
       log,
       saveRuntimeRules: (rules) => writeRuntimeRulesCache(cacheDir, rules),
       onAttachmentsChanged: (onChange) => watchFolder(store.folder, { onChange, log, signal }),
-      onRulesetChanged: (onChange) => monitorRuleset({ path, isOwn: own.has, onChange, log, signal }),
+      onRulesetChanged: (onChange) => monitorRuleset({ path, variant, isOwn: own.has, onChange, log, signal }),
       observe: metrics.observe,
     },
   );

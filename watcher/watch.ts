@@ -1,6 +1,7 @@
 import type { Clock } from "../lib/host/clock.ts";
 import type { Consul } from "../lib/host/consul.ts";
 import type { Log } from "../lib/host/log.ts";
+import type { RulesetMonitor } from "../lib/host/ruleset-monitor.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
 import { nextExpiry, type RuntimeRules } from "../lib/policy/runtime-rules.ts";
 import { neededPrefixes } from "../lib/policy/scope.ts";
@@ -40,7 +41,7 @@ export interface WatchOptions {
   /** What all of ours in KV starts with, without a slash at the end. */
   readonly prefix: string;
   readonly cached: RuntimeRules | undefined;
-  /** The longest time between two looks at the kernel. */
+  /** The longest time between two looks at the kernel where nobody tells of changes by others. */
   readonly resyncMs: number;
   readonly signal: AbortSignal;
 }
@@ -56,7 +57,7 @@ export interface WatchPorts {
   /** Calls back when attachments may have come or gone, until `signal` aborts. */
   readonly onAttachmentsChanged: (changed: () => void, signal: AbortSignal) => void;
   /** Calls back when somebody else may have changed the kernel's rules, until `signal` aborts. */
-  readonly onRulesetChanged: (changed: () => void, signal: AbortSignal) => void;
+  readonly onRulesetChanged: (changed: () => void, signal: AbortSignal) => RulesetMonitor;
   readonly observe: (observation: PassObservation) => void;
 }
 
@@ -68,6 +69,8 @@ export interface PassObservation {
 
 /** Wall clocks jump, so what has expired is looked up every second rather than slept until. */
 const TICK_MS = 1000;
+/** A look at the kernel costs more the more it holds; where changes are told, it is only a second line. */
+const MONITORED_RESYNC_MS = 60_000;
 
 /** Runs the watcher: reads KV, follows this node's attachments, and keeps the kernel at what both say. */
 export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
@@ -87,7 +90,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   const loop = createPassLoop({ ...ports, pass, signal });
   follow(neededPrefixes({ node, networks: [], namespaces: [] }));
   ports.onAttachmentsChanged(() => loop.request({ isResync: false }), signal);
-  ports.onRulesetChanged(() => loop.request({ isResync: true }), signal);
+  const monitor = ports.onRulesetChanged(() => loop.request({ isResync: true }), signal);
   loop.request({ isResync: true });
   const ticking = tick();
 
@@ -167,6 +170,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
 
   async function tick(): Promise<void> {
     let expiry = nextExpiry(snapshot.runtimeRules, clock.nowMs());
+    let sinceLookMs = 0;
     let sinceResyncMs = 0;
     while (!signal.aborted) {
       try {
@@ -174,11 +178,15 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       } catch {
         return;
       }
+      sinceLookMs += TICK_MS;
       sinceResyncMs += TICK_MS;
-      const isResync = sinceResyncMs >= options.resyncMs;
-      if (isResync) sinceResyncMs = 0;
+      const isResync = sinceResyncMs >= (monitor.isLive() ? MONITORED_RESYNC_MS : options.resyncMs);
+      const isLook = sinceLookMs >= options.resyncMs;
       const next = nextExpiry(snapshot.runtimeRules, clock.nowMs());
-      if (isResync || next !== expiry) loop.request({ isResync });
+      if (isResync) sinceResyncMs = 0;
+      if (isLook) sinceLookMs = 0;
+      // Every pass looks for network namespaces that have gone.
+      if (isResync || isLook || next !== expiry) loop.request({ isResync });
       expiry = next;
     }
   }

@@ -41,6 +41,15 @@ export class IptablesError extends Error {
   }
 }
 
+/** Which of its two kernel interfaces the `iptables` first on `path` uses (iptables(8), `--version`). */
+export async function readVariant({ path }: Pick<IptablesOptions, "path">): Promise<"nf_tables" | "legacy"> {
+  const folders = programFolders(path);
+  const file = findProgram("iptables-restore", folders) ?? findProgram("ip6tables-restore", folders);
+  if (file === undefined) return "legacy";
+  const printed = await runProgram(file, ["--version"], { ...NOTHING_TO_READ, path: folders.join(":") });
+  return printed.includes("nf_tables") ? "nf_tables" : "legacy";
+}
+
 /** Where Debian, Red Hat and Alpine keep them; an agent's PATH often lacks the sbin folders. */
 const SYSTEM_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"];
 /** iptables-legacy waits this long for /run/xtables.lock; nft has no such lock and ignores it (xtables-nft(8)). */
@@ -85,6 +94,8 @@ export function findProgram(program: string, folders: readonly string[]): string
 function programName(family: Family, verb: "save" | "restore"): string {
   return `${family === 4 ? "iptables" : "ip6tables"}-${verb}`;
 }
+
+const NOTHING_TO_READ = { input: "", signal: undefined, onStart: undefined };
 
 interface RunOptions {
   readonly input: string;

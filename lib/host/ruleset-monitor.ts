@@ -5,6 +5,8 @@ import type { Log } from "./log.ts";
 
 export interface RulesetMonitorOptions {
   readonly path: string | undefined;
+  /** iptables-legacy has no events to follow. */
+  readonly variant: "nf_tables" | "legacy";
   /** Whether a process is one of ours. */
   readonly isOwn: (pid: number) => boolean;
   readonly onChange: () => void;
@@ -16,17 +18,23 @@ export interface RulesetMonitorOptions {
 const SETTLE_MS = 100;
 const RESTART_MS = 5000;
 
+export interface RulesetMonitor {
+  /** Whether changes by others are seen as they happen; otherwise somebody has to look. */
+  readonly isLive: () => boolean;
+}
+
 /**
  * Calls back soon after another process has changed nf_tables, which iptables-nft uses too: `nft monitor` prints who
- * made each generation of the ruleset (nft(8), MONITOR). Where it does not run, on iptables-legacy or without nft,
- * there is only polling.
+ * made each generation of the ruleset (nft(8), MONITOR).
  */
-export function monitorRuleset({ path, isOwn, onChange, log, signal }: RulesetMonitorOptions): void {
-  const nft = findProgram("nft", programFolders(path));
+export function monitorRuleset(options: RulesetMonitorOptions): RulesetMonitor {
+  const { path, variant, isOwn, onChange, log, signal } = options;
+  const nft = variant === "legacy" ? undefined : findProgram("nft", programFolders(path));
   if (nft === undefined) {
-    log.info({}, "nft is not installed, changes by others are found by polling");
-    return;
+    log.info({ variant }, "Changes by others are found by polling: no nft monitor for this variant of iptables");
+    return { isLive: () => false };
   }
+  let isLive = false;
   let pending: NodeJS.Timeout | undefined;
   const changed = (): void => {
     pending ??= setTimeout(() => {
@@ -37,12 +45,14 @@ export function monitorRuleset({ path, isOwn, onChange, log, signal }: RulesetMo
   const start = (): void => {
     if (signal.aborted) return;
     const child = spawn(nft, ["monitor"], { stdio: ["ignore", "pipe", "ignore"], env: { LC_ALL: "C" }, signal });
+    isLive = true;
     createInterface({ input: child.stdout }).on("line", (line) => {
       const pid = /^# new generation \d+ by process (\d+)/.exec(line)?.[1];
       if (pid !== undefined && !isOwn(Number(pid))) changed();
     });
     child.on("error", () => {});
     child.on("close", () => {
+      isLive = false;
       if (signal.aborted) return;
       log.warn({}, "nft monitor ended, changes by others are found by polling until it runs again");
       setTimeout(start, RESTART_MS).unref();
@@ -51,6 +61,7 @@ export function monitorRuleset({ path, isOwn, onChange, log, signal }: RulesetMo
     });
   };
   start();
+  return { isLive: () => isLive };
 }
 
 /** Remembers the last processes that were started, which is long enough for the monitor to tell of what they did. */

@@ -1,0 +1,35 @@
+import type { ArgumentsCamelCase, Argv } from "yargs";
+import { formatAttachmentList, listAttachments } from "../lib/inspect/attachment-list.ts";
+import { readAttachments, readKernel } from "./node-state.ts";
+import { jsonOption, stateOptions } from "./options.ts";
+import { printJson, printText } from "./print.ts";
+import { createStderrLog } from "./stderr-log.ts";
+
+export const command = "list";
+export const describe = "List attachments on this node and their chains";
+
+export function builder(yargs: Argv) {
+  return jsonOption(stateOptions(yargs))
+    .example("$0 list", "allocation, job, network, addresses and chain of each")
+    .example("$0 list --json | jq '.attachments[] | select(.kernel.ipv4 != \"present\")'", "whose chain is not there")
+    .epilogue(
+      [
+        "IPV4 and IPV6 say whether the chain is in the kernel: yes, EMPTY (somebody took its rules away), MISSING,",
+        "- (nothing of that family can come from it) or ? (the kernel could not be read).",
+        "",
+        "JSON: { attachments: [{ allocation, identity: { region?, namespace?, job?, group? }, network, ifname,",
+        "addresses: [], chain, mainChain, kernel: { ipv4, ipv6 }, addedAt }], unreadable: [chain] },",
+        "where kernel says present, empty, missing, unused or unknown.",
+      ].join("\n"),
+    );
+}
+
+type ListArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;
+
+export async function handler({ stateDir, json }: ListArguments): Promise<void> {
+  const log = createStderrLog();
+  const { attachments, unreadable } = readAttachments(stateDir, log);
+  const list = listAttachments(attachments, { kernel: await readKernel(log), unreadable });
+  if (json) printJson(list);
+  else printText(formatAttachmentList(list));
+}

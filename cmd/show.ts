@@ -1,0 +1,44 @@
+import type { ArgumentsCamelCase, Argv } from "yargs";
+import { viewAttachment } from "../lib/inspect/attachment-view.ts";
+import { findAllocation } from "../lib/inspect/find-allocation.ts";
+import { formatView } from "../lib/inspect/format-view.ts";
+import { readAttachments, readKernel, readRuntimeContext } from "./node-state.ts";
+import { allocPositional, jsonOption, stateOptions } from "./options.ts";
+import { printJson, printText } from "./print.ts";
+import { createStderrLog } from "./stderr-log.ts";
+
+export const command = "show <alloc>";
+export const describe = "Show an allocation's rules in order of decision, and their counters";
+
+export function builder(yargs: Argv) {
+  return allocPositional(jsonOption(stateOptions(yargs)))
+    .example("$0 show 8f1c", "the allocation whose id starts with 8f1c")
+    .example("$0 show 8f1c --json | jq '.attachments[].rules[] | select(.counters.packets > 0)'", "rules that matched")
+    .epilogue(
+      [
+        COUNTERS_NOTE,
+        "They start again at 0 when a chain is written anew, and are - where the kernel does not have the rule or",
+        "could not be read (which takes root).",
+        "",
+        "JSON: { attachments: [{ allocation, identity, network, ifname, addresses: [], chain, mainChain,",
+        "kernel: { ipv4, ipv6 }, hostTraffic, addedAt, rules: [{ phase: deny|static|accept, from,",
+        "source: { kind: static|initial|job|runtime, index, key? }, rule, text, counters: { packets, bytes } | null }],",
+        "defaultAction: { action, counters }, idle: [{ from, why: audit|expired|replaced, rules: [], texts: [] }] }] }",
+      ].join("\n"),
+    );
+}
+
+const COUNTERS_NOTE =
+  "Counters are of both families together. Rules in KV, in the conflist and in a job are shared: their counters are those of all attachments that they apply to. The default action's are this attachment's own.";
+
+type ShowArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;
+
+export async function handler({ alloc, stateDir, cacheDir, json }: ShowArguments): Promise<void> {
+  const log = createStderrLog();
+  const attachments = findAllocation(alloc, readAttachments(stateDir, log).attachments);
+  const context = readRuntimeContext(cacheDir, log);
+  const kernel = await readKernel(log);
+  const views = attachments.map((attachment) => viewAttachment(attachment, { context, kernel }));
+  if (json) printJson({ attachments: views });
+  else printText([...views.map(formatView), COUNTERS_NOTE].join("\n\n"));
+}
