@@ -26,13 +26,16 @@ export function builder(yargs: Argv) {
     .example("$0 explain 8f1c 10.1.2.3/icmp", "a ping")
     .epilogue(
       [
-        "It asks the rules that are recorded on this node, not the kernel: outbound show tells what the kernel has.",
-        "Rules are asked after DNAT: for a published port or a service address name the address behind it.",
-        "Exit code 0 whatever the verdict.",
+        "It asks the rules that are recorded on this node, not the kernel: outbound show",
+        "tells what the kernel has. Rules are asked after DNAT: for a published port or",
+        "a service address name the address behind it. Exit code 0 whatever the verdict.",
         "",
         "JSON: { explanations: [{ allocation, job, network, ifname,",
-        "destination: { family, destination, protocol, port? }, verdict: accept|drop|reject, from,",
-        "source: { kind: static|initial|job|runtime|default|host-traffic, index?, key? }, rule | null, text }] }",
+        "          destination: { family, destination, protocol, port? },",
+        "          verdict: accept|drop|reject, from,",
+        "          source: { kind: static|initial|job|runtime|default|host-traffic,",
+        "                    index?, key? },",
+        "          rule | null, text }] }",
       ].join("\n"),
     );
 }

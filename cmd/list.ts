@@ -11,15 +11,19 @@ export const describe = "List attachments on this node and their chains";
 export function builder(yargs: Argv) {
   return jsonOption(stateOptions(yargs))
     .example("$0 list", "allocation, job, network, addresses and chain of each")
-    .example("$0 list --json | jq '.attachments[] | select(.kernel.ipv4 != \"present\")'", "whose chain is not there")
+    .example("$0 list --json | jq -r '.attachments[].chain'", "their chains alone")
     .epilogue(
       [
-        "IPV4 and IPV6 say whether the chain is in the kernel: yes, EMPTY (somebody took its rules away), MISSING,",
-        "- (nothing of that family can come from it) or ? (the kernel could not be read).",
+        "IPV4 and IPV6 say whether the chain is in the kernel: yes, EMPTY (somebody took",
+        "its rules away), MISSING, - (nothing of that family can come from it),",
+        "? (the kernel could not be read).",
         "",
-        "JSON: { attachments: [{ allocation, identity: { region?, namespace?, job?, group? }, network, ifname,",
-        "addresses: [], chain, mainChain, kernel: { ipv4, ipv6 }, addedAt }], unreadable: [chain] },",
-        "where kernel says present, empty, missing, unused or unknown.",
+        "JSON: { attachments: [{ allocation,",
+        "                        identity: { region?, namespace?, job?, group? },",
+        "                        network, ifname, addresses: [], chain, mainChain,",
+        "                        kernel: { ipv4, ipv6 }, addedAt }],",
+        "        unreadable: [chain] }",
+        "kernel says present, empty, missing, unused or unknown.",
       ].join("\n"),
     );
 }

@@ -16,14 +16,17 @@ export const describe = "Make the kernel's chains what they should be, once, wit
 
 export function builder(yargs: Argv) {
   return jsonOption(stateOptions(yargs))
-    .example("$0 reconcile", "repairs chains that somebody flushed, and removes what no container needs any more")
+    .example("$0 reconcile", "repairs what somebody flushed, removes what nobody needs")
     .epilogue(
       [
-        "Desired is what this node has on record: its attachments, and the runtime rules that were cached last.",
-        "Where none are cached, or not all of them can be read, nothing is removed.",
+        "Desired is what this node has on record: its attachments, and the runtime rules",
+        "that were cached last. Where none are cached, or not all of them can be read,",
+        "nothing is removed.",
         "",
-        "JSON: { attachments, isSettled, changed: [{ family: 4|6, written: [chain], removed: [chain],",
-        "anchored: [chain] }] }, where isSettled false says that nothing was removed.",
+        "JSON: { attachments, isSettled,",
+        "        changed: [{ family: 4|6, written: [chain], removed: [chain],",
+        "                    anchored: [chain] }] }",
+        "attachments is a number; isSettled false says that nothing was removed.",
       ].join("\n"),
     );
 }

@@ -13,23 +13,30 @@ export const describe = "Show an allocation's rules in order of decision, and th
 export function builder(yargs: Argv) {
   return allocPositional(jsonOption(stateOptions(yargs)))
     .example("$0 show 8f1c", "the allocation whose id starts with 8f1c")
-    .example("$0 show 8f1c --json | jq '.attachments[].rules[] | select(.counters.packets > 0)'", "rules that matched")
+    .example("$0 show 8f1c --json | jq '.attachments[].rules'", "the same for machines")
     .epilogue(
       [
         COUNTERS_NOTE,
-        "They start again at 0 when a chain is written anew, and are - where the kernel does not have the rule or",
-        "could not be read (which takes root).",
+        "Counters start again at 0 when a chain is written anew. They are - where the",
+        "kernel does not have the rule or could not be read, which takes root.",
         "",
-        "JSON: { attachments: [{ allocation, identity, network, ifname, addresses: [], chain, mainChain,",
-        "kernel: { ipv4, ipv6 }, hostTraffic, addedAt, rules: [{ phase: deny|static|accept, from,",
-        "source: { kind: static|initial|job|runtime, index, key? }, rule, text, counters: { packets, bytes } | null }],",
-        "defaultAction: { action, counters }, idle: [{ from, why: audit|expired|replaced, rules: [], texts: [] }] }] }",
+        "JSON: { attachments: [{ allocation, identity, network, ifname, addresses: [],",
+        "          chain, mainChain, kernel: { ipv4, ipv6 }, hostTraffic, addedAt,",
+        "          rules: [{ phase: deny|static|accept, from,",
+        "                    source: { kind: static|initial|job|runtime, index, key? },",
+        "                    rule, text, counters: { packets, bytes } | null }],",
+        "          defaultAction: { action, counters },",
+        "          idle: [{ from, why: audit|expired|replaced,",
+        "                   rules: [], texts: [] }] }] }",
       ].join("\n"),
     );
 }
 
-const COUNTERS_NOTE =
-  "Counters are of both families together. Rules in KV, in the conflist and in a job are shared: their counters are those of all attachments that they apply to. The default action's are this attachment's own.";
+const COUNTERS_NOTE = [
+  "Counters are of both families together. Rules in KV, in the conflist and in a",
+  "job are shared: their counters are those of all attachments that go through",
+  "them. The default action's are this attachment's own.",
+].join("\n");
 
 type ShowArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;
 

@@ -36,11 +36,14 @@ export function builder(yargs: Argv) {
     .example("$0 uninstall --yes", "removes it")
     .epilogue(
       [
-        "Take outbound out of the conflist and stop the watcher first, or the next container brings its chains back.",
-        "Chains that the Go plugin made stay, and so does what is not outbound's in the two folders.",
+        "Take outbound out of the conflist and stop the watcher first, or the next",
+        "container brings its chains back. Chains that the Go plugin made stay, and so",
+        "does what is not outbound's in the two folders.",
         "",
-        "JSON: { isDone, families: [{ family: 4|6, jumpsFrom: [chain], chains: [], leftChains: [], emptied: [] }],",
-        "files: [], leftFolders: [] }",
+        "JSON: { isDone,",
+        "        families: [{ family: 4|6, jumpsFrom: [chain], chains: [],",
+        "                     leftChains: [], emptied: [] }],",
+        "        files: [], leftFolders: [] }",
       ].join("\n"),
     );
 }

@@ -1,7 +1,7 @@
 import { planAnchors } from "../netfilter/anchors.ts";
 import { compileAttachmentChain, compileDispatch } from "../netfilter/compile-attachment.ts";
 import { compileStaticChain } from "../netfilter/compile-shared.ts";
-import { findMainChains } from "../netfilter/main-chain.ts";
+import { findMainChains, isDispatchRule } from "../netfilter/main-chain.ts";
 import { FIREWALL_CHAIN } from "../netfilter/names.ts";
 import { parseRuleset, type ActualRule, type ActualRuleset } from "../netfilter/parse-ruleset.ts";
 import { FORMAT, renderChain, renderRule } from "../netfilter/render-rule.ts";
@@ -70,7 +70,13 @@ function findFailure(attachment: Attachment, { family, actual }: CheckOptions): 
     )
   )
     return `rules are missing from ${chain} (IPv${family})`;
-  const altered = [chain, staticChain?.name].find((name) => (actual.get(name ?? "") ?? []).some(couldLetThrough));
+  const beforeOurs = main.slice(0, main.findLastIndex((rule) => rule.hash !== undefined && dispatch.includes(rule.hash)));
+  const deciding = new Map([
+    [policy.mainChain, beforeOurs.filter((rule) => !isDispatchRule(rule))],
+    [chain, own],
+    ...(staticChain ? [[staticChain.name, actual.get(staticChain.name) ?? []] as const] : []),
+  ]);
+  const altered = [...deciding].find(([, rules]) => rules.some(couldLetThrough))?.[0];
   if (altered !== undefined) return `${altered} has a rule that is not ours (IPv${family})`;
   if (
     staticChain &&

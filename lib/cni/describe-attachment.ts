@@ -66,9 +66,12 @@ type OpenPorts = (config: PluginConfig) => PluginPorts;
 /** Names that need no quoting anywhere, and no wildcard: a final `+` matches any ending (iptables(8)). */
 const PLAIN_NAME = /^[A-Za-z0-9_.-]{1,15}$/;
 
-/** The bridge and ptp plugins list the host's end of the veth pair last, after the bridge it is plugged into. */
+/**
+ * The bridge and ptp plugins list the host's end of the veth pair last, after the bridge it is plugged into. Anything
+ * else must not be taken for it: what comes in through the uplink is not this container's.
+ */
 function findHostInterface(names: readonly string[], { interfaces }: PluginPorts): HostInterface | undefined {
-  const name = names.filter((candidate) => !interfaces.isBridge(candidate)).at(-1);
+  const name = names.filter(interfaces.mayHavePeer).at(-1);
   if (name === undefined) return undefined;
   if (!PLAIN_NAME.test(name)) {
     throw new CniError(`Cannot match interface: ${name} has characters outside A-Z a-z 0-9 . _ -`, {

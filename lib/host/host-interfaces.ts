@@ -4,7 +4,11 @@ import type { Family } from "../policy/address.ts";
 /** The network interfaces and namespaces of the host, as the kernel shows them in /sys and /proc. */
 export interface HostInterfaces {
   readonly exists: (name: string) => boolean;
-  readonly isBridge: (name: string) => boolean;
+  /**
+   * Whether it may be one end of a veth pair. A bridge, an uplink or `lo` is its own link (iflink in
+   * Documentation/ABI/testing/sysfs-class-net); one that cannot be seen from here may be anything.
+   */
+  readonly mayHavePeer: (name: string) => boolean;
   readonly isBridgePort: (name: string) => boolean;
   /** Whether the kernel speaks this family at all. */
   readonly hasFamily: (family: Family) => boolean;
@@ -17,7 +21,7 @@ const NSFS_MAGIC = 0x6e736673;
 
 export const hostInterfaces: HostInterfaces = {
   exists: (name) => existsSync(`/sys/class/net/${name}`),
-  isBridge: (name) => existsSync(`/sys/class/net/${name}/bridge`),
+  mayHavePeer,
   isBridgePort: (name) => existsSync(`/sys/class/net/${name}/brport`),
   hasFamily: (family) => family === 4 || existsSync("/proc/net/if_inet6"),
   netnsState,
@@ -36,6 +40,15 @@ export function isSameNetns(left: string, right: string): boolean {
 /** Centiseconds since the machine started, from /proc/uptime (proc_uptime(5)). */
 export function readUptime(): number {
   return Math.round(Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]) * 100);
+}
+
+function mayHavePeer(name: string): boolean {
+  try {
+    const read = (file: string): string => readFileSync(`/sys/class/net/${name}/${file}`, "utf8");
+    return read("iflink") !== read("ifindex");
+  } catch {
+    return true;
+  }
 }
 
 function netnsState(path: string): "present" | "gone" | "unknown" {

@@ -35,17 +35,19 @@ export interface ScopeIndex {
 }
 
 export function indexScopes({ runtimeRules, nowMs }: PolicyInput, memo: Memo): ScopeIndex {
+  const { node } = runtimeRules;
   const byScope = new Map<string, RuntimeRuleSet[]>();
   for (const runtimeRuleSet of runtimeRules.ruleSets) {
     const { ruleSet, scope } = runtimeRuleSet;
     if (ruleSet.mode !== "enforce" || !isInForce(ruleSet, nowMs)) continue;
+    if (scope.kind === "node" && scope.node !== node) continue;
     const identity = scopeIdentity(scope);
     const known = byScope.get(identity);
     if (known) known.push(runtimeRuleSet);
     else byScope.set(identity, [runtimeRuleSet]);
   }
   return {
-    node: runtimeRules.node,
+    node,
     chainsOf: (scope) => memo.scopeChains(scope, byScope.get(scopeIdentity(scope)) ?? []),
     hasRuleSets: (scope) => byScope.has(scopeIdentity(scope)),
   };

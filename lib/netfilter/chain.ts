@@ -12,6 +12,9 @@ export interface RuleMatch {
   readonly inInterface?: string;
   /** The bridge port a packet came in through (xt_physdev). */
   readonly bridgePort?: string;
+  readonly notInInterface?: string;
+  /** Came in through another bridge port; a packet that the kernel shows no bridge port of does not match. */
+  readonly notBridgePort?: string;
   /** Packets that answer a connection opened from the other side (`--ctdir REPLY`). */
   readonly isReply?: true;
   /** Whether the packet carries the accept mark. */

@@ -32,6 +32,7 @@ export function compileAttachmentChain(attachment: Attachment, { family, jumps }
     rules: [
       ...hostTrafficRules(policy.hostTraffic, family),
       ...neighbourDiscoveryRules(family),
+      ...otherInterfaceRules(attachment),
       ...sourceRules(ownAddresses(attachment, family)),
       { match: {}, target: { kind: "unmark" } },
       { match: { isReply: true }, target: { kind: "return" } },
@@ -85,6 +86,16 @@ function neighbourDiscoveryRules(family: Family): readonly ChainRule[] {
     match: { onLinkIcmpv6Type },
     target: { kind: "return" },
   }));
+}
+
+/**
+ * Whose address it is does not depend on who was attached last: a packet with the attachment's source that another
+ * container sends finds the chain by its source where the sender's own rule comes later.
+ */
+function otherInterfaceRules({ hostInterface }: Attachment): readonly ChainRule[] {
+  if (!hostInterface) return [];
+  const { name, isBridgePort } = hostInterface;
+  return [{ match: isBridgePort ? { notBridgePort: name } : { notInInterface: name }, target: { kind: "drop" } }];
 }
 
 /** One rule cannot name two sources to exclude, so with several the mark remembers that one of them matched. */

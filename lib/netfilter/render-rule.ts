@@ -46,7 +46,11 @@ function renderMatch(match: RuleMatch, family: Family): string {
   if (match.notSource) parts.push(`! -s ${formatCidr(match.notSource)}`);
   if (match.destination) parts.push(`-d ${formatCidr(match.destination)}`);
   if (match.inInterface !== undefined) parts.push(`-i ${match.inInterface}`);
+  if (match.notInInterface !== undefined) parts.push(`! -i ${match.notInInterface}`);
   if (match.bridgePort !== undefined) parts.push(`-m physdev --physdev-in ${match.bridgePort}`);
+  if (match.notBridgePort !== undefined) {
+    parts.push(`-m physdev ! --physdev-in ${match.notBridgePort} --physdev-is-in`);
+  }
   if (match.protocol) parts.push(`-p ${match.protocol}`, ...renderPorts(match.protocol, match.destinationPorts));
   if (match.onLinkIcmpv6Type !== undefined) {
     parts.push(`-p ipv6-icmp -m icmp6 --icmpv6-type ${match.onLinkIcmpv6Type} -m hl --hl-eq 255`);

@@ -13,7 +13,7 @@ export interface Policy {
   /** Hold only while the network's scope has no rule set. */
   readonly initialRules: readonly Rule[];
   readonly networkHasRuleSet: boolean;
-  /** Those that apply: in force, enforced, in the attachment's scopes. */
+  /** Those that apply, in order of decision, as `ruleSetsFor` gives them. */
   readonly runtimeRuleSets: readonly RuntimeRuleSet[];
 }
 
@@ -44,8 +44,8 @@ export interface Decision {
 }
 
 /**
- * What becomes of a new connection, by the order of decision alone: denies of job, initial and runtime rules (rule
- * sets by key), static rules in their order, accepts of job, initial and runtime rules, the default action.
+ * What becomes of a new connection, by the order of decision alone: denies of job, initial and runtime rules,
+ * static rules in their order, accepts of job, initial and runtime rules, the default action.
  * The reference that the compiled chains are tested against: it shares nothing with the compiler.
  *
  * @throws Error where the destination is no address of the packet's family
@@ -88,13 +88,12 @@ interface SourcedRule {
 }
 
 function dynamicRules({ jobRules, initialRules, networkHasRuleSet: isReplaced, runtimeRuleSets }: Policy) {
-  const sorted = runtimeRuleSets.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
   return [
     ...jobRules.map((rule, index): SourcedRule => ({ rule, source: { kind: "job", index } })),
     ...(isReplaced
       ? []
       : initialRules.map((rule, index): SourcedRule => ({ rule, source: { kind: "initial", index } }))),
-    ...sorted.flatMap(({ key, ruleSet }) =>
+    ...runtimeRuleSets.flatMap(({ key, ruleSet }) =>
       ruleSet.rules.map((rule, index): SourcedRule => ({ rule, source: { kind: "runtime", key, index } })),
     ),
   ];

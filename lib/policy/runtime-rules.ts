@@ -30,15 +30,21 @@ export interface RuntimeContext {
   readonly nowMs: number;
 }
 
-/** The rule sets that decide an attachment's packets now: in its scopes, enforced, not expired. Sorted by key. */
+/**
+ * The rule sets that decide an attachment's packets now: in its scopes, enforced, not expired. In order of decision:
+ * by scope, widest first, and by key within one. It tells a DROP from a REJECT where two sets deny the same packet.
+ */
 export function ruleSetsFor(
   attachment: Pick<Attachment, "network" | "containerId" | "identity">,
   { runtimeRules, nowMs }: RuntimeContext,
 ): readonly RuntimeRuleSet[] {
-  const prefixes = new Set(attachmentScopes(attachment, runtimeRules.node).map(scopePrefix));
-  return runtimeRules.ruleSets
-    .filter(({ scope, ruleSet }) => decides(ruleSet, nowMs) && prefixes.has(scopePrefix(scope)))
-    .toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const deciding = Map.groupBy(
+    runtimeRules.ruleSets.filter(({ ruleSet }) => decides(ruleSet, nowMs)),
+    ({ scope }) => scopePrefix(scope),
+  );
+  return attachmentScopes(attachment, runtimeRules.node).flatMap((scope) =>
+    (deciding.get(scopePrefix(scope)) ?? []).toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)),
+  );
 }
 
 /** Whether a rule set of the network's own scope is in force and enforced, so that the initial rules step back. */

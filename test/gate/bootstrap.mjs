@@ -4,7 +4,8 @@
  *
  * usage: node test/gate/bootstrap.mjs <script.ts> [argument…]
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, statSync, utimesSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
@@ -17,10 +18,7 @@ const installed = join(root, "node_modules/.package-lock.json");
 
 if (isStale()) install();
 const [script, ...args] = process.argv.slice(2);
-process.exitCode = run(join(bin, "node"), [join(root, script), ...args], {
-  ...process.env,
-  PATH: `${bin}${delimiter}${process.env.PATH}`,
-});
+process.exitCode = await runScript(join(root, script), args);
 
 function isStale() {
   if (![installed, join(bin, "node"), join(bin, "bun")].every((path) => existsSync(path))) return true;
@@ -35,6 +33,17 @@ function install() {
   if (status !== 0) process.exit(status);
   const now = new Date();
   utimesSync(installed, now, now);
+}
+
+/** Outlives the script, so that npm waits for what the script still does after a signal. */
+async function runScript(path, args) {
+  const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}` };
+  const child = spawn(join(bin, "node"), [path, ...args], { cwd: root, env, stdio: "inherit" });
+  // A terminal sends Ctrl-C to the script too.
+  process.on("SIGINT", () => {});
+  for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
+  const [status, signal] = await once(child, "exit");
+  return status ?? 128 + constants.signals[signal];
 }
 
 function run(file, args, env) {

@@ -179,12 +179,14 @@ test("a closed node leaves no namespace, no directory and no process behind", as
   const container = await node.attach({ conflist: exampleConflist(node, { outbound: false, firewall: false }) });
   await container.listen({ addresses: ["127.0.0.1"], ports: [1] });
   const { stdout: agents } = await runCommand(["ip", "netns", "pids", container.namespace]);
+  const sleeper = await node.start(["sleep", "1000"]);
   await node.close();
   const { stdout: namespaces } = await runCommand(["ip", "netns", "list"]);
   for (const { namespace } of [node, node.outside, container]) expect(namespaces).not.toContain(namespace);
   await expect(readdir(node.directory)).rejects.toThrow("ENOENT");
   expect(agents.trim()).toMatch(/^\d+$/);
   expect(() => process.kill(Number(agents), 0)).toThrow("ESRCH");
+  expect(sleeper.exitCode()).toBe(128);
 });
 
 describe("Consul", () => {

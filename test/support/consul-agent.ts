@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { closeSync, existsSync, openSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { type Background, startBackground } from "./background.ts";
 import { type ConsulRequest, type ConsulResponse, requestConsul } from "./consul/http.ts";
 import { findFreePorts } from "./consul/ports.ts";
 import type { JsonObject } from "./json.ts";
@@ -43,7 +42,7 @@ export interface ConsulAgent {
   createToken(rules: string): Promise<string>;
   /** Ends the process and leaves its data. */
   stop(): Promise<void>;
-  /** SIGSTOP and SIGCONT too; waits for the end after SIGKILL and SIGTERM. */
+  /** SIGSTOP and SIGCONT too; waits for the end after all others. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same ports; `wipe` removes its data first. */
   start(options?: { readonly wipe?: boolean }): Promise<void>;
@@ -67,7 +66,7 @@ export async function startConsul(options: ConsulOptions): Promise<ConsulAgent> 
     ...options.config,
   };
   await writeFile(join(directory, "config.json"), JSON.stringify(config));
-  let running: ChildProcess | undefined;
+  let running: Background | undefined;
   let token: string | undefined;
 
   const request: ConsulAgent["request"] = (asked) =>
@@ -77,23 +76,15 @@ export async function startConsul(options: ConsulOptions): Promise<ConsulAgent> 
     if (response.status === 200) return response.body;
     throw new Error(`Cannot ${asked.method} ${asked.path}: Consul answered ${response.status}, ${response.body}`);
   };
-  const kill: ConsulAgent["kill"] = async (signal) => {
-    if (!running || hasExited(running)) return;
-    const exited = once(running, "exit");
-    running.kill(signal);
-    if (signal === "SIGKILL" || signal === "SIGTERM") await exited;
-  };
+  const kill: ConsulAgent["kill"] = async (signal) => running?.kill(signal);
   const start: ConsulAgent["start"] = async ({ wipe = false } = {}) => {
     await kill("SIGKILL");
     await rm(socket, { force: true });
     if (wipe) await rm(join(directory, "data"), { recursive: true, force: true });
     if (wipe || options.persistent !== true) token = undefined;
-    const child = spawnConsul(directory, options);
-    running = child;
-    await waitUntil(() => isReady(child, { directory, socket }), {
-      what: "Consul to have a leader",
-      timeoutMs: 30_000,
-    });
+    const consul = await startBackground(commandLine(directory, options));
+    running = consul;
+    await waitUntil(() => isReady(consul, socket), { what: "Consul to have a leader", timeoutMs: 30_000 });
     if (options.acl === true) token ??= await bootstrap(socket);
   };
 
@@ -138,30 +129,22 @@ export async function startConsul(options: ConsulOptions): Promise<ConsulAgent> 
   return agent;
 }
 
-function spawnConsul(directory: string, { binary, inNamespace, persistent }: ConsulOptions): ChildProcess {
-  const log = openSync(join(directory, "consul.log"), "a");
+function commandLine(directory: string, { binary, inNamespace, persistent }: ConsulOptions): readonly string[] {
   const mode = persistent
     ? ["-server", "-bootstrap-expect=1", "-bind=127.0.0.1", `-data-dir=${join(directory, "data")}`]
     : ["-dev"];
   const argv = [binary, "agent", ...mode, "-node=consul", `-config-file=${join(directory, "config.json")}`];
-  const [file = binary, ...args] = inNamespace ? ["ip", "netns", "exec", inNamespace.namespace, ...argv] : argv;
-  const child = spawn(file, args, { stdio: ["ignore", log, log] });
-  closeSync(log);
-  child.once("error", () => {});
-  return child;
+  return inNamespace ? ["ip", "netns", "exec", inNamespace.namespace, ...argv] : argv;
 }
 
 /** A consistent read needs a leader that has caught up; without permission it is refused, but just as ready. */
-async function isReady(
-  child: ChildProcess,
-  at: { readonly directory: string; readonly socket: string },
-): Promise<boolean> {
-  if (child.pid === undefined || hasExited(child)) {
-    const log = await readFile(join(at.directory, "consul.log"), "utf8");
-    throw new Error(`Cannot start Consul: ${child.spawnfile} ended with ${child.exitCode}\n${log.slice(-2_000)}`);
+async function isReady(consul: Background, socket: string): Promise<boolean> {
+  if (consul.exitCode() !== undefined) {
+    const output = `${consul.stdout()}${consul.stderr()}`.slice(-2_000);
+    throw new Error(`Cannot start Consul: it ended with ${consul.exitCode()}\n${output}`);
   }
-  if (!existsSync(at.socket)) return false;
-  return requestConsul(at.socket, { path: "/v1/kv/ready?consistent" }).then(
+  if (!existsSync(socket)) return false;
+  return requestConsul(socket, { path: "/v1/kv/ready?consistent" }).then(
     ({ status }) => status < 500,
     () => false,
   );
@@ -178,8 +161,4 @@ async function bootstrap(socket: string): Promise<string> {
 
 function secretId(body: string): string {
   return z.object({ SecretID: z.string() }).parse(JSON.parse(body)).SecretID;
-}
-
-function hasExited(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,10 +54,20 @@ const outsideAddresses = {
 
 const nodeAddresses = { v4: "192.0.2.1", v6: "2001:db8:ffff::1" } as const;
 
+/** There only where the module br_netfilter is loaded; loading it would change what the machine's own bridges do. */
+const bridgeFilter = ["net.bridge.bridge-nf-call-iptables=1", "net.bridge.bridge-nf-call-ip6tables=1"];
+
 const projectDirectory = join(import.meta.dirname, "..", "..");
 
+export interface NodeOptions {
+  readonly backend: Variant;
+  readonly name?: string;
+  /** Looked into before `dist` and Debian's plugins. */
+  readonly pluginDirs?: readonly string[];
+}
+
 /** Creates a node with both IP families forwarding. `close` removes all that was made for it, its containers included. */
-export async function createNode(options: { readonly backend: Variant; readonly name?: string }): Promise<ClientNode> {
+export async function createNode(options: NodeOptions): Promise<ClientNode> {
   const directory = await mkdtemp(join(tmpdir(), "cni-outbound-node-"));
   const bin = join(directory, "bin");
   await linkVariant(bin, options.backend);
@@ -86,7 +97,7 @@ export async function createNode(options: { readonly backend: Variant; readonly 
     cacheDir: join(directory, "cache"),
     resultsDir: join(directory, "results"),
     ipamDir: join(directory, "ipam"),
-    pluginDirs: [join(projectDirectory, "dist"), "/usr/lib/cni"],
+    pluginDirs: [...(options.pluginDirs ?? []), join(projectDirectory, "dist"), "/usr/lib/cni"],
     async createContainer(attachOptions) {
       const container = await createContainer(node, attachOptions);
       containers.push(container);
@@ -103,8 +114,7 @@ async function connectToOutside(host: Namespace, outside: Namespace): Promise<vo
     host.setSysctls([
       "net.ipv4.ip_forward=1",
       "net.ipv6.conf.all.forwarding=1",
-      "net.bridge.bridge-nf-call-iptables=1",
-      "net.bridge.bridge-nf-call-ip6tables=1",
+      ...(existsSync("/proc/sys/net/bridge") ? bridgeFilter : []),
       // A packet with a wrong source is for the firewall to stop, not for the router.
       "net.ipv4.conf.all.rp_filter=0",
       "net.ipv4.conf.default.rp_filter=0",

@@ -111,7 +111,7 @@ export async function statusNetwork(node: ClientNode, conflist: Conflist): Promi
 }
 
 /** A plugin's configuration as libcni makes it from its entry in the list; `capabilities` stays in, as there. */
-export function inject(
+function inject(
   conflist: Conflist,
   plugin: PluginConfig,
   given: { readonly attaching?: Attaching; readonly prevResult?: JsonObject | undefined } = {},

@@ -82,17 +82,17 @@ describe("evaluate", () => {
     }
   });
 
-  test("asks job rules, then initial rules, then rule sets by key", () => {
+  test("asks job rules, then initial rules, then rule sets in the order given", () => {
     const runtimeRuleSets = [
-      runtimeRuleSet("global/b", { rules: [noDb] }),
-      runtimeRuleSet("global/a", { rules: [rejectDb] }),
+      runtimeRuleSet("node/n1/b", { rules: [rejectDb] }),
+      runtimeRuleSet("namespace/default/a", { rules: [noDb] }),
     ];
     const all = policy({ jobRules: [rejectDb], initialRules: [noDb], runtimeRuleSets });
     expect(evaluate(all, https).source).toEqual({ kind: "job", index: 0 });
     expect(evaluate({ ...all, jobRules: [] }, https).source).toEqual({ kind: "initial", index: 0 });
     expect(evaluate({ ...all, jobRules: [], initialRules: [] }, https)).toMatchObject({
       verdict: "reject",
-      source: { kind: "runtime", key: "global/a" },
+      source: { kind: "runtime", key: "node/n1/b" },
     });
   });
 

@@ -10,7 +10,7 @@ function keysFor(runtimeRules: RuntimeRules, nowMs = 0): readonly string[] {
 }
 
 describe("ruleSetsFor", () => {
-  test("picks the sets of the attachment's scopes, sorted by key", () => {
+  test("picks the sets of the attachment's scopes, widest scope first and by key within one", () => {
     const runtimeRules = runtimeRulesOf({
       "node/n1/x": {},
       "node/n2/x": {},
@@ -31,12 +31,12 @@ describe("ruleSetsFor", () => {
     expect(keysFor(runtimeRules)).toEqual([
       "global/a",
       "global/b",
-      "namespace/default/alloc/a1/x",
-      "namespace/default/job/web/group/api/x",
-      "namespace/default/job/web/x",
-      "namespace/default/x",
-      "network/mesh/x",
       "node/n1/x",
+      "network/mesh/x",
+      "namespace/default/x",
+      "namespace/default/job/web/x",
+      "namespace/default/job/web/group/api/x",
+      "namespace/default/alloc/a1/x",
     ]);
   });
 

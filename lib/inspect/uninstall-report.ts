@@ -1,0 +1,55 @@
+import type { UninstallPlan } from "../netfilter/plan-uninstall.ts";
+import type { Family } from "../policy/address.ts";
+
+/** `outbound uninstall --json`. */
+export interface UninstallReport {
+  /** False: this is what `--yes` would remove. */
+  readonly isDone: boolean;
+  readonly families: readonly FamilyUninstall[];
+  /** Files and folders. */
+  readonly files: readonly string[];
+  /** Folders that something else is in. */
+  readonly leftFolders: readonly string[];
+}
+
+export interface FamilyUninstall {
+  readonly family: Family;
+  /** Chains that a jump of ours stands in, once for each. */
+  readonly jumpsFrom: readonly string[];
+  readonly chains: readonly string[];
+  /** Chains of the Go plugin, which guard its containers. */
+  readonly leftChains: readonly string[];
+  /** Chains that are emptied only: rules of somebody else lead to them. */
+  readonly emptied: readonly string[];
+}
+
+export function reportFamily(family: Family, { anchors, remove, left, stuck }: UninstallPlan): FamilyUninstall {
+  return {
+    family,
+    jumpsFrom: anchors.map((line) => line.split(" ")[1] ?? ""),
+    chains: remove.toSorted(),
+    leftChains: left.toSorted(),
+    emptied: stuck.map(({ chain }) => chain).toSorted(),
+  };
+}
+
+export function formatUninstall({ isDone, families, files, leftFolders }: UninstallReport): string {
+  const verb = isDone ? "Removed" : "Would remove";
+  const lines = [
+    ...families.flatMap((each) => formatFamily(each, verb)),
+    ...files.map((file) => `${verb} ${file}`),
+    ...leftFolders.map((folder) => `Left ${folder}: something else is in it`),
+  ];
+  return lines.length === 0 ? "Nothing of outbound is on this node" : lines.join("\n");
+}
+
+function formatFamily(report: FamilyUninstall, verb: string): readonly string[] {
+  const { family, jumpsFrom, chains, leftChains, emptied } = report;
+  const start = `IPv${family}:`;
+  return [
+    ...jumpsFrom.map((chain) => `${start} ${verb} the jump in ${chain}`),
+    ...chains.map((chain) => `${start} ${verb} chain ${chain}`),
+    ...emptied.map((chain) => `${start} Only emptied ${chain}: rules of somebody else lead to it`),
+    ...leftChains.map((chain) => `${start} Left ${chain}: the Go plugin's containers need it`),
+  ];
+}
