@@ -5,7 +5,7 @@
  * usage: build.ts [--entry cmd/outbound.ts] [--outfile dist/outbound]
  */
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -22,11 +22,17 @@ const { values } = parseArgs({
   },
 });
 const outfile = resolve(root, values.outfile);
+/** Whoever runs the old one meanwhile keeps it: the new one takes its place when it is whole and has been checked. */
+const candidate = `${outfile}.${process.pid}`;
 
 const { version } = packageSchema.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
-await rm(outfile, { force: true });
-await compile({ entry: resolve(root, values.entry), version });
-await smokeCheck(version);
+try {
+  await compile({ entry: resolve(root, values.entry), version });
+  await smokeCheck(version);
+  await rename(candidate, outfile);
+} finally {
+  await rm(candidate, { force: true });
+}
 await writeFile(`${outfile}.sha256`, `${await sha256(outfile)}  ${basename(outfile)}\n`);
 process.stdout.write(`Built ${values.outfile} ${version}\n`);
 
@@ -45,7 +51,7 @@ async function compile({ entry, version }: { readonly entry: string; readonly ve
     "--no-compile-autoload-bunfig",
     `--define=OUTBOUND_VERSION=${JSON.stringify(version)}`,
     entry,
-    `--outfile=${outfile}`,
+    `--outfile=${candidate}`,
   ];
   const result = await execa("bun", args, { cwd: root, preferLocal: true, localDir: root, reject: false, all: true });
   // Where bytecode fails, bun says so, exits 0 and leaves an executable that starts slower.
@@ -69,7 +75,7 @@ async function smokeCheck(version: string): Promise<void> {
 
 async function expectAbout({ cwd, version }: { readonly cwd: string; readonly version: string }): Promise<void> {
   const options = { cwd, env: {}, extendEnv: false, stdin: "ignore", timeout: 3000, reject: false } as const;
-  const { exitCode, stdout, stderr, shortMessage } = await execa(outfile, [], options);
+  const { exitCode, stdout, stderr, shortMessage } = await execa(candidate, [], options);
   const [about, protocol, ...rest] = stderr.split("\n");
   const isRight =
     exitCode === 0 &&
