@@ -5,9 +5,9 @@
  * usage: build.ts [--entry cmd/outbound.ts] [--outfile dist/outbound]
  */
 import { createHash } from "node:crypto";
-import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { z } from "zod";
@@ -23,7 +23,10 @@ const { values } = parseArgs({
 });
 const outfile = resolve(root, values.outfile);
 /** Whoever runs the old one meanwhile keeps it: the new one takes its place when it is whole and has been checked. */
-const candidate = `${outfile}.${process.pid}`;
+await mkdir(dirname(outfile), { recursive: true });
+const folder = await mkdtemp(join(dirname(outfile), ".build-"));
+// The name is part of the bytes: the same one gives the same executable.
+const candidate = join(folder, basename(outfile));
 
 const { version } = packageSchema.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
 try {
@@ -31,7 +34,7 @@ try {
   await smokeCheck(version);
   await rename(candidate, outfile);
 } finally {
-  await rm(candidate, { force: true });
+  await rm(folder, { recursive: true, force: true });
 }
 await writeFile(`${outfile}.sha256`, `${await sha256(outfile)}  ${basename(outfile)}\n`);
 process.stdout.write(`Built ${values.outfile} ${version}\n`);
