@@ -34,6 +34,8 @@ export interface Trace {
   readonly path: readonly string[];
 }
 
+/** What xt_multiport takes, a range counting as two. */
+const MOST_PORTS = 15;
 /** More than any real path: only a loop gets there. */
 const LONGEST_PATH = 10_000;
 
@@ -139,6 +141,7 @@ function readCondition(option: string, value: string): Condition {
       return ({ protocol }) => protocol === value;
     case "--dport":
     case "--dports": {
+      if (value.split(/[,:]/).length > MOST_PORTS) throw new Error(`Cannot trace rule: too many ports in ${value}`);
       const ranges = value.split(",").map((range) => range.split(":").map(Number));
       return ({ port = Number.NaN }) => ranges.some(([first = 0, last = first]) => first <= port && port <= last);
     }
