@@ -14,7 +14,7 @@ export function createPluginHost({ path, signal }: PluginHostOptions): PluginHos
       const nowMs = Date.now;
       const log = createFileLog({ directory: logging.enable ? logging.directory : undefined, nowMs });
       return {
-        iptables: createIptables({ path, signal }),
+        iptables: createIptables({ path, signal, isBlocking: true }),
         store: createAttachmentStore(stateDir, { log }),
         interfaces: hostInterfaces,
         log,

@@ -29,6 +29,8 @@ export interface SweepKnowledge {
   readonly interfaces: Pick<HostInterfaces, "exists">;
   /** As `planNode` takes it; true where left out. */
   readonly isSettled?: boolean;
+  /** As `planNode` takes it. */
+  readonly expired?: ReadonlySet<string>;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface SweepKnowledge {
  * while an interface that leads to it exists, or while addresses alone lead to it.
  */
 export function planSweep(actual: ActualRuleset, options: PlanSweepOptions): Plan {
-  const { family, node = EMPTY_NODE, gone, unreadable = new Set(), interfaces, isSettled = true } = options;
+  const { family, node = EMPTY_NODE, gone, unreadable = new Set(), interfaces, isSettled = true, expired } = options;
   const kept = findUnknownChains(node, actual).filter((unknown) => {
     if (!isSettled) return true;
     if (gone.has(unknown.chain)) return false;
@@ -44,7 +46,8 @@ export function planSweep(actual: ActualRuleset, options: PlanSweepOptions): Pla
     const isInterfaceGone = unknown.interfaces.length > 0 && !unknown.interfaces.some(interfaces.exists);
     return unknown.isReached && !isInterfaceGone;
   });
-  return planNode(node, { actual, family, isSettled, keep: new Set(kept.map(({ chain }) => chain)) });
+  const keep = new Set(kept.map(({ chain }) => chain));
+  return planNode(node, { actual, family, isSettled, keep, ...(expired && { expired }) });
 }
 
 interface PlanSweepOptions extends SweepKnowledge {

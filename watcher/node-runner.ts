@@ -3,7 +3,8 @@ import type { HostInterfaces } from "../lib/host/host-interfaces.ts";
 import type { Iptables } from "../lib/host/iptables.ts";
 import type { Log } from "../lib/host/log.ts";
 import { createCompiler, type Compiler } from "../lib/netfilter/compile-node.ts";
-import type { ActualRuleset } from "../lib/netfilter/parse-ruleset.ts";
+import { expiredChains } from "../lib/netfilter/expired-chains.ts";
+import { parseRuleset, type ActualRuleset } from "../lib/netfilter/parse-ruleset.ts";
 import { isEmptyPlan, type Plan } from "../lib/netfilter/plan.ts";
 import { predictRuleset } from "../lib/netfilter/predict.ts";
 import { renderPlan } from "../lib/netfilter/render-plan.ts";
@@ -20,7 +21,7 @@ export interface PassInput {
   readonly isSettled: boolean;
   /** Whether to read the kernel's chains instead of trusting what the last pass left there. */
   readonly isResync: boolean;
-  /** Called under the lock, before anything else: the attachments of this node. */
+  /** Called under the lock, before the kernel is looked at: the attachments of this node that are still there. */
   readonly onAttachments: (attachments: readonly Attachment[]) => void;
   /** Called under the lock, before the kernel is changed: what it will hold must be on disk before it does. */
   readonly persist: () => void;
@@ -57,22 +58,24 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   return {
     async pass({ runtimeRules, isSettled, isResync, onAttachments, persist }) {
       const { attachments, unreadable } = store.list();
-      onAttachments(attachments);
-      persist();
       const stale = attachments.filter((attachment) => isGone(attachment, interfaces));
       const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
+      onAttachments(live);
+      persist();
       // The plugin has written to the kernel where the attachments are not the ones of the last pass.
       const isFamiliar = isSameList(before, attachments);
-      const gone = new Set(
-        [...stale, ...before.filter((each) => !attachments.includes(each))].map(({ chain }) => chain),
-      );
+      // A record that is lost is no DEL: the container may run on, and its chain is all that guards it.
+      const lost = before.filter((each) => !attachments.includes(each) && isGone(each, interfaces));
+      const gone = new Set([...stale, ...lost].map(({ chain }) => chain));
       for (const { chain } of live) gone.delete(chain);
+      const policy = { runtimeRules, nowMs: nowMs() };
+      const expired = expiredChains(policy);
       const outcomes = await Promise.allSettled(
         families.map(async (family) => {
-          const node = compilers.get(family)?.compileNode(live, { runtimeRules, nowMs: nowMs() });
+          const node = compilers.get(family)?.compileNode(live, policy);
           if (!node) throw new Error(`Cannot compile: no compiler for IPv${family}`);
           const plan = (actual: ActualRuleset): Plan =>
-            planSweep(actual, { node, family, gone, unreadable, interfaces, isSettled });
+            planSweep(actual, { node, family, gone, unreadable, interfaces, isSettled, expired });
           return { family, ...(await applyOnce(family, { plan, isFamiliar, isResync })) };
         }),
       );
@@ -111,18 +114,22 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
           return false;
         },
       );
-      if (isApplied) return remember(family, { planned, actual: remembered, isDrift: false });
+      if (isApplied) {
+        await remember(family, { planned, actual: remembered });
+        return { isChanged: true, isDrift: false };
+      }
     }
     known.delete(family);
     const { plan: planned, isChanged, actual } = await reconcile(family, { plan, iptables, log });
-    const isDrift = remembered !== undefined && isFamiliar && isChanged;
-    return { ...remember(family, { planned, actual, isDrift }), isChanged };
+    await remember(family, { planned, actual });
+    // What this pass itself had to change is no drift.
+    const isDrift = remembered !== undefined && isFamiliar && renderPlan(plan(remembered)) !== renderPlan(planned);
+    return { isChanged, isDrift: isChanged && isDrift };
   }
 
-  function remember(family: Family, { planned, actual, isDrift }: Remembered): Applied {
-    const next = predictRuleset(actual, planned);
-    if (next) known.set(family, next);
-    return { isChanged: true, isDrift };
+  /** Where jumps were moved it reads again: without a memory, the next change by others would pass for our own. */
+  async function remember(family: Family, { planned, actual }: Remembered): Promise<void> {
+    known.set(family, predictRuleset(actual, planned) ?? parseRuleset(await iptables.save(family)));
   }
 }
 
@@ -146,7 +153,6 @@ interface Applied {
 interface Remembered {
   readonly planned: Plan;
   readonly actual: ActualRuleset;
-  readonly isDrift: boolean;
 }
 
 /** Both must be gone where both are known: a watcher in a container of its own may not see the host's namespaces. */

@@ -80,6 +80,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   let attachments: readonly Attachment[] = [];
   let prefixes: readonly string[] = [];
   let saved: RuntimeRules | undefined;
+  let isListed = false;
   let isSettled = false;
   let isLastPassGood = false;
 
@@ -115,10 +116,15 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       );
     }
     for (const { key, reason } of applied.unknownKeys) log.warn({ key, reason }, "A key fits no scope");
-    if (!isSettled && isInSync(snapshot, prefixes)) {
-      isSettled = true;
-      log.info({ prefixes, ruleSets: snapshot.runtimeRules.ruleSets.length }, "In sync with Consul");
-    }
+    settle();
+    loop.request({ isResync: false });
+  }
+
+  /** Which prefixes are needed is known only once the attachments have been listed; they may also become fewer. */
+  function settle(): void {
+    if (isSettled || !isListed || !isInSync(snapshot, prefixes)) return;
+    isSettled = true;
+    log.info({ prefixes, ruleSets: snapshot.runtimeRules.ruleSets.length }, "In sync with Consul");
     loop.request({ isResync: false });
   }
 
@@ -135,7 +141,8 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
         persist: () => save(runtimeRules),
       });
       attachments = report.attachments;
-      followAttachments(attachments);
+      isListed = true;
+      settle();
       if (report.drifted.length > 0)
         log.warn({ families: report.drifted }, "Somebody changed our chains, they are repaired");
     } finally {

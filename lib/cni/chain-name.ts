@@ -1,3 +1,5 @@
+import { show } from "../policy/show.ts";
+
 /** iptables refuses a name of 29 bytes (measured with 1.8.9). */
 export const MAX_CHAIN_NAME_BYTES = 28;
 
@@ -5,7 +7,7 @@ export const CHAIN_NAME_PATTERN = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/;
 
 /** Why `name` cannot be the main chain's, as "what it is, what was expected"; undefined where it can. */
 export function mainChainIssue(name: string): string | undefined {
-  const shown = JSON.stringify(name);
+  const shown = show(name);
   if (name === "") return `${shown} is empty, expected 1-${MAX_CHAIN_NAME_BYTES} characters`;
   if (!CHAIN_NAME_PATTERN.test(name)) {
     return `${shown} holds other characters, expected A-Z a-z 0-9 . _ - and no "-" first`;

@@ -70,7 +70,10 @@ function findFailure(attachment: Attachment, { family, actual }: CheckOptions): 
     )
   )
     return `rules are missing from ${chain} (IPv${family})`;
-  const beforeOurs = main.slice(0, main.findLastIndex((rule) => rule.hash !== undefined && dispatch.includes(rule.hash)));
+  const beforeOurs = main.slice(
+    0,
+    main.findLastIndex((rule) => rule.hash !== undefined && dispatch.includes(rule.hash)),
+  );
   const deciding = new Map([
     [policy.mainChain, beforeOurs.filter((rule) => !isDispatchRule(rule))],
     [chain, own],

@@ -44,13 +44,20 @@ export function formatError(error: unknown, cniVersion?: string): string {
     {
       ...(cniVersion === undefined ? {} : { cniVersion }),
       code,
-      msg: message,
-      ...(details === "" ? {} : { details }),
+      msg: shorten(message),
+      ...(details === "" ? {} : { details: shorten(details) }),
     },
     null,
     4,
   );
 }
+
+/** What was found may be shown as it came, and may be megabytes; a path of 4,096 bytes (PATH_MAX) still fits. */
+function shorten(text: string): string {
+  return text.length > MOST_CHARACTERS ? `${text.slice(0, MOST_CHARACTERS)}…` : text;
+}
+
+const MOST_CHARACTERS = 5_000;
 
 function messageOf(error: unknown): string {
   if (error instanceof Error) return error.message === "" ? error.name : error.message;

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
@@ -20,7 +20,7 @@ export function writeFileAtomically(file: string, content: string): void {
     }
     renameSync(temporary, file);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw new Error(`Cannot write ${file}: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });
@@ -38,6 +38,13 @@ export function removeIfPresent(file: string): void {
 
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+}
+
+/** What went wrong before says more than that this cannot be removed either. */
+function discard(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch {}
 }
 
 function writeWhole(descriptor: number, content: Buffer): void {

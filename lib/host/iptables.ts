@@ -1,7 +1,8 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { renderListing } from "../netfilter/render-plan.ts";
 import type { Family } from "../policy/address.ts";
+import { IptablesError } from "./iptables-error.ts";
+import { runBlocking, runProgram } from "./run-program.ts";
 
 /** Reads the filter table; a caller that only reads gets no more than this. */
 export interface RulesetReader {
@@ -24,21 +25,10 @@ export interface Iptables extends RulesetReader {
 export interface IptablesOptions {
   readonly path: string | undefined;
   readonly signal?: AbortSignal;
+  /** Waits for each program in place: for a process that does nothing else, that starts much sooner (no streams). */
+  readonly isBlocking?: boolean;
   /** Told of every process that may change rules, so that its changes are not taken for somebody else's. */
   readonly onStart?: (pid: number) => void;
-}
-
-export class IptablesError extends Error {
-  override readonly name = "IptablesError";
-  readonly stdout: string;
-  /** The exact text that was refused. */
-  readonly input: string;
-
-  constructor(message: string, { stdout, input }: { readonly stdout: string; readonly input: string }) {
-    super(message);
-    this.stdout = stdout;
-    this.input = input;
-  }
 }
 
 /** Which of its two kernel interfaces the `iptables` first on `path` uses (iptables(8), `--version`). */
@@ -54,16 +44,21 @@ export async function readVariant({ path }: Pick<IptablesOptions, "path">): Prom
 const SYSTEM_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"];
 /** iptables-legacy waits this long for /run/xtables.lock; nft has no such lock and ignores it (xtables-nft(8)). */
 const LOCK_WAIT_SECONDS = 5;
-const TIMEOUT_MS = 10_000;
 
 /** The iptables programs first on `path`: the same variant that the node's other CNI plugins use. */
-export function createIptables({ path, signal, onStart }: IptablesOptions): Iptables {
+export function createIptables({ path, signal, isBlocking = false, onStart }: IptablesOptions): Iptables {
   const folders = programFolders(path);
   const find = (program: string): string | undefined => findProgram(program, folders);
-  const run = (program: string, args: readonly string[], input: string): Promise<string> => {
+  const run = async (program: string, args: readonly string[], input: string): Promise<string> => {
     const file = find(program);
-    if (file === undefined) return Promise.reject(failure(`Cannot run ${program}: it is not installed`, { input }));
-    return runProgram(file, args, { input, path: folders.join(":"), signal, onStart });
+    if (file === undefined) {
+      throw new IptablesError(`Cannot run ${program}: it is not installed`, { input, stdout: "" });
+    }
+    const options = { input, path: folders.join(":"), signal, onStart };
+    if (!isBlocking) return runProgram(file, args, options);
+    // What bounds the whole process is a timer: it gets its turn between two programs.
+    await new Promise((resolve) => setImmediate(resolve));
+    return runBlocking(file, args, options);
   };
   const restore = (family: Family, text: string): Promise<string> =>
     run(programName(family, "restore"), ["--noflush", "--wait", String(LOCK_WAIT_SECONDS)], text);
@@ -96,54 +91,3 @@ function programName(family: Family, verb: "save" | "restore"): string {
 }
 
 const NOTHING_TO_READ = { input: "", signal: undefined, onStart: undefined };
-
-interface RunOptions {
-  readonly input: string;
-  readonly path: string;
-  readonly signal: AbortSignal | undefined;
-  readonly onStart: ((pid: number) => void) | undefined;
-}
-
-function runProgram(
-  file: string,
-  args: readonly string[],
-  { input, path, signal, onStart }: RunOptions,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(file, args, {
-      env: { PATH: path, LC_ALL: "C" },
-      stdio: "pipe",
-      timeout: TIMEOUT_MS,
-      killSignal: "SIGKILL",
-      ...(signal && { signal }),
-    });
-    if (child.pid !== undefined) onStart?.(child.pid);
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
-    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-    // A program that dies before it has read everything breaks the pipe; its exit says what happened.
-    child.stdin.on("error", () => {});
-    child.on("error", (cause) => reject(failure(`Cannot run ${file}: ${cause.message}`, { input, cause })));
-    child.on("close", (code, killedBy) => {
-      const printed = Buffer.concat(stdout).toString();
-      if (code === 0) return resolve(printed);
-      const outcome = killedBy === null ? `exit code ${code}` : `ended by ${killedBy} after at most ${TIMEOUT_MS} ms`;
-      const said = Buffer.concat(stderr).toString().trim().split("\n").slice(0, 3).join("; ");
-      reject(failure(`${file} failed: ${outcome}: ${said}`, { input, stdout: printed }));
-    });
-    child.stdin.end(input);
-  });
-}
-
-interface FailureDetails {
-  readonly input: string;
-  readonly stdout?: string;
-  readonly cause?: unknown;
-}
-
-function failure(message: string, { input, stdout = "", cause }: FailureDetails): IptablesError {
-  const error = new IptablesError(message, { stdout, input });
-  if (cause !== undefined) error.cause = cause;
-  return error;
-}

@@ -17,6 +17,8 @@ export interface RulesetMonitorOptions {
 /** Docker or a firewall daemon makes hundreds of changes in a row; one look after the first and one after the last do. */
 const SETTLE_MS = 100;
 const RESTART_MS = 5000;
+/** nft monitor says nothing when it begins to listen; this is ample. */
+const START_MS = 2000;
 
 export interface RulesetMonitor {
   /** Whether changes by others are seen as they happen; otherwise somebody has to look. */
@@ -45,14 +47,21 @@ export function monitorRuleset(options: RulesetMonitorOptions): RulesetMonitor {
   const start = (): void => {
     if (signal.aborted) return;
     const child = spawn(nft, ["monitor"], { stdio: ["ignore", "pipe", "ignore"], env: { LC_ALL: "C" }, signal });
-    isLive = true;
+    // What happens until it listens is seen by one look afterwards.
+    const listening = setTimeout(() => {
+      isLive = true;
+      changed();
+    }, START_MS);
+    listening.unref();
     createInterface({ input: child.stdout }).on("line", (line) => {
       const pid = /^# new generation \d+ by process (\d+)/.exec(line)?.[1];
-      if (pid !== undefined && !isOwn(Number(pid))) changed();
+      const isLossTold = line.startsWith("# ERROR");
+      if (isLossTold || (pid !== undefined && !isOwn(Number(pid)))) changed();
     });
     child.on("error", () => {});
     child.on("close", () => {
       isLive = false;
+      clearTimeout(listening);
       if (signal.aborted) return;
       log.warn({}, "nft monitor ended, changes by others are found by polling until it runs again");
       setTimeout(start, RESTART_MS).unref();

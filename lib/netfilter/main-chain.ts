@@ -43,7 +43,7 @@ const OWN_DISPATCH =
   /^(?:-s [0-9a-f.:]+\/\d+|-i [\w.-]+|-m physdev --physdev-in [\w.-]+) -m comment --comment "?outbound:\d+:[0-9a-f]{16}"? -g CNI-OUT-[0-9a-f]{20}$/;
 const FOREIGN_DISPATCH = /^-s [0-9a-f.:]+\/\d+ -j CNI-OUT-[0-9a-f]{20}$/;
 
-function isForeignDispatch({ text, target }: ActualRule): boolean {
+export function isForeignDispatch({ text, target }: ActualRule): boolean {
   return FOREIGN_DISPATCH.test(text) && target !== undefined && isAttachmentChain(target);
 }
 

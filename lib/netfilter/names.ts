@@ -53,6 +53,11 @@ export function isAttachmentChain(name: string): boolean {
   return ATTACHMENT_CHAIN.test(name);
 }
 
+/** Whether a chain holds the jumps to a scope's accepting rules; it may rightly be empty. */
+export function isAcceptScopeChain(name: string): boolean {
+  return name.startsWith(SHARED_PREFIX["accept-scope"]);
+}
+
 /** Whether a chain can only be ours by its name. Main chains are not: their name is the operator's choice. */
 export function isOwnChainName(name: string): boolean {
   return ATTACHMENT_CHAIN.test(name) || SHARED_CHAIN.test(name) || name === ACCEPT_CHAIN || name === PASS_CHAIN;

@@ -20,7 +20,7 @@ export type ActualRuleset = ReadonlyMap<string, readonly ActualRule[]>;
 
 const RULE = /^(?:\[(\d+):(\d+)\] )?-A (\S+) ?(.*)$/;
 const CHAIN = /^(?::(\S+) |-[NP] (\S+))/;
-const HASH = /^outbound:(\d+:[0-9a-f]{16})$/;
+const HASH = /^"?outbound:(\d+:[0-9a-f]{16})$/;
 
 /**
  * Reads the filter table from `iptables-save` (with or without counters) or `iptables -S`, which print rules alike
@@ -59,24 +59,24 @@ function rulesOf(chains: Map<string, ActualRule[]>, name: string): ActualRule[] 
   return made;
 }
 
-/** The parts of a rule that we look at. A quoted comment may hold anything, ` -j ` included, so the text is split as a shell would split it. */
+/**
+ * The parts of a rule that we look at. A comment or another value may hold anything, ` -j ` included, so the text is
+ * split as a shell would split it, and no value is taken for an option.
+ */
 export function parseRule(text: string): Pick<ActualRule, "hash" | "target"> {
   const words = splitWords(text);
-  const comment = wordAfter(words, ["--comment"]);
-  return { hash: comment === undefined ? undefined : HASH.exec(comment)?.[1], target: wordAfter(words, ["-j", "-g"]) };
+  // iptables leaves a value of letters and dashes unquoted: a comment may read -j.
+  const isOption = (index: number): boolean => words[index - 1] !== "--comment";
+  const comment = words.indexOf("--comment");
+  const target = words.findIndex((word, index) => (word === "-j" || word === "-g") && isOption(index));
+  return {
+    hash: comment === -1 ? undefined : HASH.exec(words[comment + 1] ?? "")?.[1],
+    target: target === -1 ? undefined : words[target + 1],
+  };
 }
 
-function wordAfter(words: readonly string[], options: readonly string[]): string | undefined {
-  const index = words.findIndex((word) => options.includes(word));
-  return index === -1 ? undefined : words[index + 1];
-}
-
-/** `--comment "a \"b\""` is one option and one value; the value keeps no quotes, so it cannot be taken for an option. */
+/** `--comment "a \"b\""` is an option and a value. A quoted value keeps its first quote: it cannot equal an option. */
 function splitWords(text: string): readonly string[] {
   if (!text.includes('"')) return text.split(" ");
-  const words: string[] = [];
-  for (const [, quoted, plain] of text.matchAll(/"((?:[^"\\]|\\.)*)"|([^ ]+)/g)) {
-    words.push(quoted === undefined ? (plain ?? "") : quoted.replaceAll(/\\(.)/g, "$1"));
-  }
-  return words;
+  return Array.from(text.matchAll(/("(?:[^"\\]|\\.)*)"|[^ ]+/g), ([plain, quoted]) => quoted ?? plain);
 }

@@ -1,14 +1,8 @@
 import type { Family } from "../policy/address.ts";
 import { planAnchors } from "./anchors.ts";
 import type { CompiledAttachment, CompiledNode } from "./compile-node.ts";
-import {
-  dispatchInterface,
-  dispatchRules,
-  findMainChains,
-  foreignDispatchRules,
-  isDispatchRule,
-} from "./main-chain.ts";
-import { isAttachmentChain, isOwnChainName } from "./names.ts";
+import { dispatchInterface, dispatchRules, findMainChains, isDispatchRule, isForeignDispatch } from "./main-chain.ts";
+import { isAcceptScopeChain, isAttachmentChain, isOwnChainName } from "./names.ts";
 import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
 import type { RenderedChain } from "./render-rule.ts";
 
@@ -38,22 +32,25 @@ export function isEmptyPlan({ write, remove, anchors }: Plan): boolean {
 }
 
 /** The whole node: every chain as compiled, and orphans removed. */
-export function planNode(node: CompiledNode, { actual, family, keep, isSettled }: NodePlanOptions): Plan {
+export function planNode(node: CompiledNode, options: NodePlanOptions): Plan {
+  const { actual, family, keep, isSettled, expired = new Set() } = options;
   const attachments = node.attachments.map(({ attachment }) => attachment);
   const mains = findMainChains(attachments, { actual, family });
   const kept = reachableFrom(keep, actual);
+  const orphans = [...actual.keys()].filter((name) => !kept.has(name) && isOrphan(name, { node, actual }));
+  const known = new Set([...node.chains.keys(), ...orphans]);
   const mainChains = mains.map(({ name }) => {
     const own = node.attachments.filter(({ attachment }) => attachment.policy.mainChain === name);
-    const present = actual.get(name) ?? [];
-    const unknown = present.filter((rule) => isDispatchRule(rule) && keep.has(rule.target ?? ""));
-    const others = [...dispatchRules(unknown), ...foreignDispatchRules(present)];
-    return { name, rules: [...own.flatMap(({ dispatch }) => dispatch), ...others] };
+    const others = (actual.get(name) ?? []).filter(
+      (rule) => keep.has(rule.target ?? "") || (isForeignDispatch(rule) && !known.has(rule.target ?? "")),
+    );
+    return { name, rules: [...own.flatMap(({ dispatch }) => dispatch), ...dispatchRules(others)] };
   });
-  const orphans = [...actual.keys()].filter((name) => !kept.has(name) && isOrphan(name, { node, actual }));
   const chains = [...node.chains.values()];
   if (!isSettled) {
     const safe = chains.filter((chain) => canWriteUnsettled(chain, { node, actual }));
-    return withRemovals([...safe, ...mainChains], {
+    const closed = [...expired].filter((name) => actual.has(name)).map((name) => ({ name, rules: [] }));
+    return withRemovals([...safe, ...closed, ...mainChains], {
       actual,
       orphans: [],
       anchors: planAnchors(mains, { actual, family }),
@@ -74,6 +71,8 @@ export interface NodePlanOptions extends PlanOptions {
    * removed, and a chain that only ours wrote to stays as it is.
    */
   readonly isSettled: boolean;
+  /** Accepting chains whose rule sets have expired: before KV has been read too, they are emptied. */
+  readonly expired?: ReadonlySet<string>;
 }
 
 /** Attachment chains that are ours but not of any known attachment, with the interfaces that lead to them. */
@@ -150,11 +149,19 @@ function reachableFrom(roots: ReadonlySet<string>, actual: ActualRuleset): Reado
   return reached;
 }
 
-/** Missing, emptied or altered by somebody else: what is compiled can only be stricter than that. */
+/**
+ * Missing, emptied or altered by somebody else: what is compiled can only be stricter than that. Except where a chain
+ * of accepts is empty because its rule sets were removed: a cache from before that would bring them back.
+ */
 function canWriteUnsettled({ name }: RenderedChain, { node, actual }: OrphanOptions): boolean {
   const rules = actual.get(name);
-  if (!rules || rules.length === 0 || rules.some(({ hash }) => hash === undefined)) return true;
-  return node.contentChains.has(name);
+  if (!rules || rules.some(({ hash }) => hash === undefined) || node.contentChains.has(name)) return true;
+  return rules.length === 0 && (!isAcceptScopeChain(name) || isFlushed({ node, actual }));
+}
+
+/** An attachment's own chain is never empty unless somebody emptied it. */
+function isFlushed({ node, actual }: OrphanOptions): boolean {
+  return node.attachments.some(({ chain }) => actual.get(chain.name)?.length === 0);
 }
 
 interface RemovalOptions {

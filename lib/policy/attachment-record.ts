@@ -1,12 +1,18 @@
 import { z } from "zod";
+import { parseAddress } from "./address.ts";
 import type { Attachment } from "./attachment.ts";
 import { formatRule, ruleSchema, type Rule } from "./rule.ts";
 
 /** Raise it when a field changes its meaning; a record of another version is set aside. */
 const RECORD_VERSION = 1;
 
+/** What goes into rules must be what ADD writes: one damaged record must not stop every other's rules. */
+const ownAddress = z.string().refine(isAddress);
+const deviceName = z.string().regex(/^[A-Za-z0-9_.-]{1,15}$/);
+const chainName = z.string().regex(/^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$/);
+
 const policySchema = z.strictObject({
-  mainChain: z.string(),
+  mainChain: chainName,
   defaultAction: z.enum(["ACCEPT", "DROP", "REJECT"]),
   staticRules: z.array(ruleSchema),
   initialRules: z.array(ruleSchema),
@@ -19,9 +25,9 @@ const recordSchema = z.strictObject({
   network: z.string(),
   containerId: z.string(),
   ifname: z.string(),
-  chain: z.string(),
-  addresses: z.array(z.string()),
-  hostInterface: z.strictObject({ name: z.string(), isBridgePort: z.boolean() }).exactOptional(),
+  chain: chainName,
+  addresses: z.array(ownAddress),
+  hostInterface: z.strictObject({ name: deviceName, isBridgePort: z.boolean() }).exactOptional(),
   netns: z.string(),
   identity: z.strictObject({
     region: z.string().exactOptional(),
@@ -59,6 +65,15 @@ export function formatAttachment(attachment: Attachment): string {
 export function parseAttachment(text: string): Attachment {
   const { version: _, ...attachment } = recordSchema.parse(JSON.parse(text));
   return attachment;
+}
+
+function isAddress(text: string): boolean {
+  try {
+    parseAddress(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Rules that read alike become one list, so that what is compiled from them is compiled once. */

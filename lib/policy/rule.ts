@@ -27,7 +27,7 @@ const actions = ["ACCEPT", "DROP", "REJECT"] as const satisfies readonly Action[
 const hostText = z.string({ error: expected("an IPv4 or IPv6 address or CIDR") });
 
 const hostSchema = z
-  .union([hostText, z.array(hostText, { error: expected("a list of at least one address") }).min(1)], {
+  .union([hostText, z.array(hostText, { error: expected("a list of at least one address") }).min(1, { abort: true })], {
     error: expected("an IPv4 or IPv6 address or CIDR, or a list of them"),
   })
   .transform((host, context) => {
@@ -49,7 +49,7 @@ const shape = {
   action: actionSchema,
   comment: z
     .string({ error: expected("text of at most 1024 characters") })
-    .max(1024)
+    .max(1024, { abort: true })
     .optional(),
 };
 

@@ -7,9 +7,12 @@ export interface AttachmentOverrides extends Partial<Omit<Attachment, "policy">>
 
 /** A container of job web, group app, that denies all by default, with one address of each family on a bridge. */
 export function attachmentOf({ policy, ...overrides }: AttachmentOverrides = {}): Attachment {
-  const id = { network: "egress", containerId: "8623ac7a-28ba-20c3-24a6-e615a39bbbf3", ifname: "eth0", ...overrides };
+  const { network = "egress", containerId = "8623ac7a-28ba-20c3-24a6-e615a39bbbf3", ifname = "eth0" } = overrides;
   return {
-    chain: attachmentChainNames(id)[0],
+    network,
+    containerId,
+    ifname,
+    chain: attachmentChainNames({ network, containerId, ifname })[0],
     addresses: ["10.88.0.2", "fd00:88::2"],
     hostInterface: { name: "veth0a1b2c3d", isBridgePort: true },
     netns: "/var/run/netns/8623ac7a",
@@ -26,7 +29,6 @@ export function attachmentOf({ policy, ...overrides }: AttachmentOverrides = {})
     jobRules: [],
     addedAt: "2026-11-24T06:00:00.000Z",
     sequence: 1000,
-    ...id,
     ...overrides,
   };
 }

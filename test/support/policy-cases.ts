@@ -118,7 +118,7 @@ export function packetsAtEdges({ policy, jobRules, runtimeRules }: PolicyCase): 
   );
 }
 
-export function worldRules(): fc.Arbitrary<Rule> {
+function worldRules(): fc.Arbitrary<Rule> {
   const protocols = fc.constantFrom<Protocol>("tcp", "tcp", "udp", "udp", "sctp", "icmp", "icmpv6", "all");
   return protocols.chain((protocol) => {
     const hasPorts = protocol === "tcp" || protocol === "udp" || protocol === "sctp";

@@ -1,9 +1,9 @@
-import { join } from "node:path";
 import { writeRuntimeRulesCache } from "../../lib/host/runtime-rules-cache.ts";
 import { parseRuleSetJson } from "../../lib/policy/rule-set.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../../lib/policy/runtime-rules.ts";
 import { parseKey } from "../../lib/policy/scope.ts";
-import type { Json } from "./json.ts";
+import { outboundPath } from "./cni/outbound.ts";
+import { type Json, parseOwnJson } from "./json.ts";
 import type { ClientNode } from "./network-namespace.ts";
 
 /** Values by their key below `outbound/rules/`. */
@@ -17,8 +17,12 @@ export function knowRuntimeRules(node: ClientNode, ruleSets: RuleSets): void {
 /** One pass over the whole node with these runtime rules, as its watcher would do it. */
 export async function applyRuntimeRules(node: ClientNode, ruleSets: RuleSets): Promise<void> {
   knowRuntimeRules(node, ruleSets);
-  const script = join(import.meta.dirname, "reconcile-node.ts");
-  await node.exec([process.execPath, script, node.stateDir, node.cacheDir], { env: { NODE_OPTIONS: "" } });
+  const { stdout } = await node.exec(
+    [outboundPath, "reconcile", "--json", "--state-dir", node.stateDir, "--cache-dir", node.cacheDir],
+    { env: { CNI_COMMAND: undefined } },
+  );
+  const { isSettled } = parseOwnJson<{ readonly isSettled: boolean }>(stdout);
+  if (!isSettled) throw new Error(`Cannot apply runtime rules: ${stdout}`);
 }
 
 function toRuntimeRules(node: string, ruleSets: RuleSets): RuntimeRules {

@@ -52,14 +52,24 @@ export interface Answer {
 export async function startWatcher(node: ClientNode, { args = [], env = {} }: WatcherOptions = {}): Promise<Watcher> {
   const where = ["--state-dir", node.stateDir, "--cache-dir", node.cacheDir, "--node", node.name];
   const program = await node.start([findExecutable(node), "watch", ...where, ...args], { env });
-  const lines = () => program.stdout().split("\n").slice(0, -1).map(parseOwnJson<LogLine>);
+  const lines = () =>
+    program
+      .stdout()
+      .split("\n")
+      .slice(0, -1)
+      .map(parseOwnJson<LogLine>);
   return {
     pid: program.pid,
     lines,
     async waitForLine(message, { skip = 0, where: isIt = () => true, timeoutMs = 5_000 } = {}) {
-      const find = () => lines().slice(skip).find((line) => line.msg === message && isIt(line));
+      const find = () =>
+        lines()
+          .slice(skip)
+          .find((line) => line.msg === message && isIt(line));
       return waitUntil(find, { what: `the line "${message}"`, timeoutMs }).catch((cause: unknown) => {
-        const last = lines().slice(-5).map((line) => JSON.stringify(line));
+        const last = lines()
+          .slice(-5)
+          .map((line) => JSON.stringify(line));
         throw new Error(`Cannot find "${message}" in the log: it ends with\n${last.join("\n")}`, { cause });
       });
     },
@@ -68,7 +78,7 @@ export async function startWatcher(node: ClientNode, { args = [], env = {} }: Wa
       return program.exitCode() ?? -1;
     },
     kill: () => program.kill("SIGKILL"),
-    exitCode: program.exitCode,
+    exitCode: () => program.exitCode(),
     async metrics() {
       const { body } = await get(node, "/metrics");
       const samples = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
@@ -82,7 +92,7 @@ const answerSchema = z.object({ status: z.number(), body: z.string() });
 
 async function get(node: ClientNode, path: string): Promise<Answer> {
   const script =
-    'fetch(process.argv[1]).then(async (r) => console.log(JSON.stringify({ status: r.status, body: await r.text() })))';
+    "fetch(process.argv[1]).then(async (r) => console.log(JSON.stringify({ status: r.status, body: await r.text() })))";
   const { stdout } = await node.exec([process.execPath, "-e", script, `http://127.0.0.1:9710${path}`]);
   return answerSchema.parse(JSON.parse(stdout));
 }

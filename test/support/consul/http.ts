@@ -1,4 +1,4 @@
-import { request } from "node:http";
+import { type Agent, request } from "node:http";
 
 export interface ConsulRequest {
   readonly method?: "GET" | "PUT" | "DELETE";
@@ -6,6 +6,8 @@ export interface ConsulRequest {
   readonly path: string;
   readonly body?: string;
   readonly token?: string;
+  /** Default: a connection of its own. */
+  readonly agent?: Agent;
 }
 
 export interface ConsulResponse {
@@ -16,10 +18,10 @@ export interface ConsulResponse {
 
 /** One request over an agent's unix socket, which can be reached from every network namespace. Bound: 10 s. */
 export function requestConsul(socketPath: string, options: ConsulRequest): Promise<ConsulResponse> {
-  const { method = "GET", path, body = "", token } = options;
+  const { method = "GET", path, body = "", token, agent = false } = options;
   return new Promise((resolve, reject) => {
     const headers = token === undefined ? {} : { "X-Consul-Token": token };
-    const outgoing = request({ socketPath, method, path, headers, agent: false, timeout: 10_000 }, (incoming) => {
+    const outgoing = request({ socketPath, method, path, headers, agent, timeout: 10_000 }, (incoming) => {
       let text = "";
       incoming.setEncoding("utf8");
       incoming.on("data", (chunk: string) => (text += chunk));

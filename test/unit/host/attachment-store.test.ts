@@ -1,0 +1,181 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  createAttachmentReader,
+  createAttachmentStore,
+  type AttachmentStore,
+} from "../../../lib/host/attachment-store.ts";
+import { attachmentChainNames } from "../../../lib/netfilter/names.ts";
+import { formatAttachment } from "../../../lib/policy/attachment-record.ts";
+import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
+import { attachmentOf } from "../../support/attachment.ts";
+import { rule } from "../policy/fixtures.ts";
+
+let stateDir: string;
+let folder: string;
+let log: MemoryLog;
+let store: AttachmentStore;
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), "cni-outbound-store-"));
+  folder = join(stateDir, "attachments");
+  log = createMemoryLog();
+  store = createAttachmentStore(stateDir, { log });
+});
+afterEach(() => rmSync(stateDir, { recursive: true }));
+
+const one = attachmentOf();
+const two = attachmentOf({ containerId: "two" });
+const fileOf = (chain: string): string => join(folder, `${chain}.json`);
+const nothing = { attachments: [], unreadable: new Set() };
+
+describe("an attachment store", () => {
+  test("is empty where its folder is missing", () => {
+    expect(store.list()).toEqual(nothing);
+    expect(store.find(one)).toBeUndefined();
+    expect(store.hasOthers(one.chain)).toBe(false);
+    store.remove(one.chain);
+    expect(store.chainFor(one)).toBe(one.chain);
+  });
+
+  test("gives back what was written, by list and by identity", () => {
+    store.write(one);
+    store.write(two);
+    expect(store.list().attachments).toEqual(expect.arrayContaining([one, two]));
+    expect(store.find(two)).toEqual(two);
+    expect(readdirSync(folder).toSorted()).toEqual([`${one.chain}.json`, `${two.chain}.json`].toSorted());
+  });
+
+  test("forgets what was removed, and nothing else", () => {
+    store.write(one);
+    store.write(two);
+    store.remove(one.chain);
+    expect(store.list().attachments).toEqual([two]);
+    expect(store.find(one)).toBeUndefined();
+  });
+
+  test("knows whether there are others", () => {
+    store.write(one);
+    expect(store.hasOthers(one.chain)).toBe(false);
+    expect(store.hasOthers(two.chain)).toBe(true);
+    writeFileSync(join(folder, "notes.json"), "");
+    expect(store.hasOthers(one.chain)).toBe(false);
+    writeFileSync(join(folder, `${two.chain}.unreadable`), "");
+    expect(store.hasOthers(one.chain)).toBe(true);
+  });
+
+  test("gives two attachments that ask for one chain different ones, and each its own again", () => {
+    const first = attachmentOf({ network: "a", containerId: "bc" });
+    const second = attachmentOf({ network: "ab", containerId: "c" });
+    expect(first.chain).toBe(second.chain);
+    expect(store.chainFor(first)).toBe(first.chain);
+    store.write(first);
+    const chain = store.chainFor(second);
+    expect(chain).toBe(attachmentChainNames(second)[1]);
+    store.write({ ...second, chain });
+    expect([first, second].map((each) => store.chainFor(each))).toEqual([first.chain, chain]);
+    expect(store.find(second)).toEqual({ ...second, chain });
+    store.remove(first.chain);
+    expect(store.chainFor(second)).toBe(chain);
+    expect(store.chainFor(first)).toBe(first.chain);
+  });
+
+  test("takes the interface into account", () => {
+    store.write(one);
+    expect(store.find({ ...one, ifname: "eth1" })).toBeUndefined();
+    expect(store.chainFor({ ...one, ifname: "eth1" })).not.toBe(one.chain);
+  });
+
+  test("passes over files that are none of its own", () => {
+    store.write(one);
+    for (const name of ["x.json", `${one.chain}.json.12.tmp`, two.chain, "CNI-OUTBOUND.json"]) {
+      writeFileSync(join(folder, name), "{");
+    }
+    expect(store.list()).toEqual({ attachments: [one], unreadable: new Set() });
+    expect(log.lines).toEqual([]);
+  });
+});
+
+describe("a record that cannot be read", () => {
+  test.each([
+    ["cut off", () => formatAttachment(two).slice(0, 100)],
+    ["empty", () => ""],
+    ["of another version", () => formatAttachment(two).replace('"version": 1', '"version": 2')],
+    ["that of another chain", () => formatAttachment(one)],
+  ])("because it is %s is told once, set aside and listed as unreadable", (_, content) => {
+    store.write(one);
+    writeFileSync(fileOf(two.chain), content());
+    const expected = { attachments: [one], unreadable: new Set([two.chain]) };
+    expect(store.list()).toEqual(expected);
+    expect(store.list()).toEqual(expected);
+    expect(readdirSync(folder)).toContain(`${two.chain}.unreadable`);
+    expect(readdirSync(folder)).not.toContain(`${two.chain}.json`);
+    expect(log.lines).toMatchObject([{ level: "error", fields: { file: fileOf(two.chain) } }]);
+  });
+
+  test("gives its chain to the attachment when that is added again", () => {
+    mkdirSync(folder);
+    writeFileSync(fileOf(two.chain), "{");
+    expect(store.find(two)).toBeUndefined();
+    expect(store.chainFor(two)).toBe(two.chain);
+    store.write(two);
+    expect(store.list()).toEqual({ attachments: [two], unreadable: new Set() });
+  });
+
+  test("goes with its chain", () => {
+    mkdirSync(folder);
+    writeFileSync(fileOf(two.chain), "{");
+    store.list();
+    store.remove(two.chain);
+    expect(readdirSync(folder)).toEqual([]);
+    expect(store.list()).toEqual(nothing);
+  });
+
+  test("stays where it is for a reader", () => {
+    mkdirSync(folder);
+    writeFileSync(fileOf(two.chain), "{");
+    const reader = createAttachmentReader(stateDir, { log });
+    expect(reader.list()).toEqual({ attachments: [], unreadable: new Set([two.chain]) });
+    expect(readFileSync(fileOf(two.chain), "utf8")).toBe("{");
+  });
+});
+
+describe("the identity of listed attachments", () => {
+  test("stays while the file does, and changes with it", () => {
+    store.write(one);
+    store.write(two);
+    const before = store.list().attachments;
+    const again = store.list().attachments;
+    expect(again.every((each, index) => each === before[index])).toBe(true);
+    store.write({ ...two, sequence: two.sequence + 1 });
+    const after = store.list().attachments;
+    expect(after.filter((each) => before.includes(each))).toEqual([one]);
+    expect(after.find(({ chain }) => chain === two.chain)?.sequence).toBe(two.sequence + 1);
+  });
+
+  test("changes where a file of the same size and content is put in its place", () => {
+    store.write(one);
+    const [before] = store.list().attachments;
+    writeFileSync(join(stateDir, "copy"), readFileSync(fileOf(one.chain)));
+    renameSync(join(stateDir, "copy"), fileOf(one.chain));
+    const [after] = store.list().attachments;
+    expect(after).toEqual(before);
+    expect(after === before).toBe(false);
+  });
+
+  test("extends to lists of rules: attachments with the same rules share them", () => {
+    const policy = { staticRules: [rule({ host: "10.0.0.0/8", action: "ACCEPT" })] };
+    store.write(attachmentOf({ policy }));
+    store.write(attachmentOf({ containerId: "two", policy }));
+    const [left, right] = store.list().attachments;
+    expect(left?.policy.staticRules === right?.policy.staticRules).toBe(true);
+    expect(left?.policy.staticRules).toHaveLength(1);
+  });
+
+  test("is not shared between two stores", () => {
+    store.write(one);
+    const other = createAttachmentStore(stateDir, { log });
+    expect(other.list().attachments[0] === store.list().attachments[0]).toBe(false);
+  });
+});
