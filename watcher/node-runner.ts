@@ -2,11 +2,11 @@ import type { AttachmentStore } from "../lib/host/attachment-store.ts";
 import type { HostInterfaces } from "../lib/host/host-interfaces.ts";
 import type { Iptables } from "../lib/host/iptables.ts";
 import type { Log } from "../lib/host/log.ts";
-import { createCompiler, type Compiler } from "../lib/netfilter/compile-node.ts";
+import { createCompiler, type CompiledNode, type Compiler } from "../lib/netfilter/compile-node.ts";
 import { expiredChains } from "../lib/netfilter/expired-chains.ts";
 import { parseRuleset, type ActualRuleset } from "../lib/netfilter/parse-ruleset.ts";
 import { isEmptyPlan, type Plan } from "../lib/netfilter/plan.ts";
-import { predictRuleset } from "../lib/netfilter/predict.ts";
+import { predictRuleset, shareCompiled } from "../lib/netfilter/predict.ts";
 import { renderPlan } from "../lib/netfilter/render-plan.ts";
 import type { Family } from "../lib/policy/address.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
@@ -76,7 +76,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
           if (!node) throw new Error(`Cannot compile: no compiler for IPv${family}`);
           const plan = (actual: ActualRuleset): Plan =>
             planSweep(actual, { node, family, gone, unreadable, interfaces, isSettled, expired });
-          return { family, ...(await applyOnce(family, { plan, isFamiliar, isResync })) };
+          return { family, ...(await applyOnce(family, { node, plan, isFamiliar, isResync })) };
         }),
       );
       const failure = outcomes.find((outcome) => outcome.status === "rejected");
@@ -101,7 +101,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
     },
   };
 
-  async function applyOnce(family: Family, { plan, isFamiliar, isResync }: ApplyOptions): Promise<Applied> {
+  async function applyOnce(family: Family, { node, plan, isFamiliar, isResync }: ApplyOptions): Promise<Applied> {
     const remembered = known.get(family);
     if (remembered && isFamiliar && !isResync) {
       const planned = plan(remembered);
@@ -115,21 +115,22 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
         },
       );
       if (isApplied) {
-        await remember(family, { planned, actual: remembered });
+        await remember(family, { node, planned, actual: remembered });
         return { isChanged: true, isDrift: false };
       }
     }
     known.delete(family);
     const { plan: planned, isChanged, actual } = await reconcile(family, { plan, iptables, log });
-    await remember(family, { planned, actual });
+    await remember(family, { node, planned, actual: shareCompiled(actual, node.chains) });
     // What this pass itself had to change is no drift.
     const isDrift = remembered !== undefined && isFamiliar && renderPlan(plan(remembered)) !== renderPlan(planned);
     return { isChanged, isDrift: isChanged && isDrift };
   }
 
   /** Where jumps were moved it reads again: without a memory, the next change by others would pass for our own. */
-  async function remember(family: Family, { planned, actual }: Remembered): Promise<void> {
-    known.set(family, predictRuleset(actual, planned) ?? parseRuleset(await iptables.save(family)));
+  async function remember(family: Family, { node, planned, actual }: Remembered): Promise<void> {
+    const predicted = predictRuleset(actual, planned);
+    known.set(family, predicted ?? shareCompiled(parseRuleset(await iptables.save(family)), node.chains));
   }
 }
 
@@ -139,6 +140,7 @@ export interface NodeRunner {
 }
 
 interface ApplyOptions {
+  readonly node: CompiledNode;
   readonly plan: (actual: ActualRuleset) => Plan;
   /** Whether the attachments are those of the last pass, so that only a watcher can have changed their chains. */
   readonly isFamiliar: boolean;
@@ -151,6 +153,7 @@ interface Applied {
 }
 
 interface Remembered {
+  readonly node: CompiledNode;
   readonly planned: Plan;
   readonly actual: ActualRuleset;
 }

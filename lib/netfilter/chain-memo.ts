@@ -124,7 +124,10 @@ export function createMemo(family: Family): Memo {
     ruleChains: (rules) => remember(lists, rules, () => renderLists(compileRuleChains(rules, { family }))),
     scopeChains: (scope, ruleSets) => {
       const identity = scopeIdentity(scope);
-      if (ruleSets.length === 0 && !isWide(scope)) return NO_CHAINS;
+      if (ruleSets.length === 0 && !isWide(scope)) {
+        scopes.delete(identity);
+        return NO_CHAINS;
+      }
       const known = scopes.get(identity);
       if (known && isSameList(known.ruleSets, ruleSets)) return known.chains;
       const chains = renderScope(scope, ruleSets.map(setChains), render);

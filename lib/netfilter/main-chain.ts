@@ -48,8 +48,8 @@ export function isForeignDispatch({ text, target }: ActualRule): boolean {
 }
 
 /** The listed text goes back to the kernel as it is: both forms leave no room for anything but names and numbers. */
-function toRendered({ text, hash }: ActualRule): RenderedRule {
-  return { text, hash: hash ?? text };
+function toRendered({ text, hash, target = "" }: ActualRule): RenderedRule {
+  return { text, hash: hash ?? text, target };
 }
 
 function presentMainChains({ actual, family }: FindOptions): readonly string[] {

@@ -7,7 +7,7 @@ export interface ActualRule {
   /** What it jumps or goes to; absent in a rule that only counts. */
   readonly target: string | undefined;
   /** Absent in a listing without counters. */
-  readonly counters: Counters | undefined;
+  readonly counters?: Counters;
 }
 
 export interface Counters {
@@ -35,8 +35,8 @@ export function parseRuleset(listing: string): ActualRuleset {
     const rule = RULE.exec(line);
     if (rule) {
       const [, packets, bytes, chain = "", text = ""] = rule;
-      const counters = packets === undefined ? undefined : { packets: Number(packets), bytes: Number(bytes) };
-      rulesOf(chains, chain).push({ text, ...parseRule(text), counters });
+      const counters = packets !== undefined && { packets: Number(packets), bytes: Number(bytes) };
+      rulesOf(chains, chain).push({ text, ...parseRule(text), ...(counters && { counters }) });
       continue;
     }
     const declared = CHAIN.exec(line);

@@ -20,6 +20,8 @@ export const FORMAT = 1;
 export interface RenderedRule {
   readonly text: string;
   readonly hash: string;
+  /** As it is listed: a chain's name, or DROP and the like. */
+  readonly target: string;
 }
 
 export interface RenderedChain {
@@ -37,7 +39,11 @@ export function renderRule({ match, target }: ChainRule, family: Family): Render
   const action = renderTarget(target);
   const hash = createHash("sha256").update(`${conditions} ${action}`).digest("hex").slice(0, 16);
   const comment = `-m comment --comment outbound:${FORMAT}:${hash}`;
-  return { text: [conditions, comment, action].filter((part) => part !== "").join(" "), hash: `${FORMAT}:${hash}` };
+  return {
+    text: [conditions, comment, action].filter((part) => part !== "").join(" "),
+    hash: `${FORMAT}:${hash}`,
+    target: action.split(" ")[1] ?? "",
+  };
 }
 
 function renderMatch(match: RuleMatch, family: Family): string {

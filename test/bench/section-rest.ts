@@ -89,17 +89,20 @@ async function measureWatcher({ bench, node, consul, proxy, watcher }: RestStage
   const before = readTree(watcher.pid);
   await sleep(windowMs);
   const after = readTree(watcher.pid);
-  const cpuPercent = (100 * (after.cpuMs - before.cpuMs)) / windowMs;
+  const percent = (of: "own" | "children") => (100 * (after[of].cpuMs - before[of].cpuMs)) / windowMs;
   const none = [{ of: "value", bound: "≤", limit: 0 }] as const;
   return [
-    measured(`processor, of one core, ${backend}`, [cpuPercent], {
+    measured(`processor, of one core, ${backend}`, [percent("own") + percent("children")], {
       unit: "%",
       targets: [{ of: "value", bound: "<", limit: 1 }],
     }),
-    measured(`resident memory, ${backend}`, [after.residentMb], {
+    measured(`of that the watcher itself, ${backend}`, [percent("own")], { unit: "%" }),
+    measured(`resident memory, ${backend}`, [after.own.residentMb + after.children.residentMb], {
       unit: "MB",
       targets: [{ of: "value", bound: "<", limit: 120 }],
     }),
+    measured(`of that the watcher itself, ${backend}`, [after.own.residentMb], { unit: "MB" }),
+    measured(`of that anonymous, not the executable's own text, ${backend}`, [after.own.anonymousMb], { unit: "MB" }),
     measured(`processes, ${backend}`, [after.processes], { unit: "processes" }),
     measured(`an unrelated KV change, a folder key in each prefix, ${backend}`, [withFolders], {
       unit: "requests",

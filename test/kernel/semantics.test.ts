@@ -9,7 +9,8 @@ import type { JsonObject } from "../support/json.ts";
 import { type ClientNode, createNode } from "../support/network-namespace.ts";
 import { applyRuntimeRules, knowRuntimeRules } from "../support/runtime-rules.ts";
 import { inBothFamilies } from "../support/saved-rules.ts";
-import type { FlowProtocol, ProbeVerdict } from "../support/traffic/messages.ts";
+import type { Endpoint } from "../support/traffic/endpoint.ts";
+import type { ProbeVerdict } from "../support/traffic/messages.ts";
 import { variants } from "../support/variant.ts";
 import { monotonicMs } from "../support/wait.ts";
 
@@ -141,57 +142,60 @@ describe.each(variants)("with iptables-%s", (backend) => {
     await container.detach();
   });
 
-  describe.each(families)("open connections over IPv%i", (family) => {
-    test.each(protocols)(
-      "a %s connection goes on through unrelated changes and ends when a deny appears",
-      async (protocol) => {
-        const { container, flow } = await openAllowed(family, protocol);
-        await applyRuntimeRules(node, allow({ "global/other": { host: "203.0.113.0/24", action: "DROP" } }));
-        expect(await flow.isAlive()).toBe(true);
-        await applyRuntimeRules(node, allow({ "global/deny": { host: both(0), action: "DROP" } }));
-        const appliedAtMs = monotonicMs();
-        const last = await flow.lastReplyBeforeCut();
-        expect(last?.sentAtMs).toBeLessThan(appliedAtMs);
-        await applyRuntimeRules(node, allow({}));
-        expect((await flow.replyAfter(monotonicMs())).repliedAtMs).toBeGreaterThan(appliedAtMs);
-        await container.detach();
-      },
-    );
+  describe("open connections, by both protocols over both families", () => {
+    const allow = (others: JsonObject): JsonObject => ({
+      "global/allow": { host: both(0), action: "ACCEPT" },
+      ...others,
+    });
 
-    test.each(protocols)("a %s connection ends when the accept that let it in disappears", async (protocol) => {
-      const { container, flow } = await openAllowed(family, protocol);
+    const flowsTo = (from: Endpoint, addresses: readonly string[], port: number) =>
+      Promise.all(
+        addresses.flatMap((address) =>
+          protocols.map((protocol) => from.openFlow({ address, port, protocol, timeoutMs: 3_000 })),
+        ),
+      );
+
+    const attachAllowed = async () => {
+      await applyRuntimeRules(node, allow({}));
+      const container = await attach({});
+      return { container, flows: await flowsTo(container, both(0), 443) };
+    };
+
+    test("go on through unrelated changes, end when a deny appears, and go on when it has gone", async () => {
+      const { container, flows } = await attachAllowed();
+      await applyRuntimeRules(node, allow({ "global/other": { host: "203.0.113.0/24", action: "DROP" } }));
+      for (const flow of flows) expect(await flow.isAlive({ withinMs: 1_000 })).toBe(true);
+      await applyRuntimeRules(node, allow({ "global/deny": { host: both(0), action: "DROP" } }));
+      const deniedAtMs = monotonicMs();
+      const lasts = await Promise.all(flows.map((flow) => flow.lastReplyBeforeCut()));
+      for (const last of lasts) expect(last?.sentAtMs).toBeLessThan(deniedAtMs);
+      await applyRuntimeRules(node, allow({}));
+      const returns = await Promise.all(flows.map((flow) => flow.replyAfter(monotonicMs())));
+      for (const { repliedAtMs } of returns) expect(repliedAtMs).toBeGreaterThan(deniedAtMs);
+      await container.detach();
+    });
+
+    test("end when the accept that let them in disappears, and new ones are not let in", async () => {
+      const { container, flows } = await attachAllowed();
       await applyRuntimeRules(node, {});
       const appliedAtMs = monotonicMs();
-      const last = await flow.lastReplyBeforeCut();
-      expect(last?.sentAtMs).toBeLessThan(appliedAtMs);
-      expect(await container.connect({ address: both(0)[family === 4 ? 0 : 1] ?? "", port: 443 })).toBe("timeout");
+      const lasts = await Promise.all(flows.map((flow) => flow.lastReplyBeforeCut()));
+      for (const last of lasts) expect(last?.sentAtMs).toBeLessThan(appliedAtMs);
+      expect(await verdictsFor(container)).toEqual(["timeout", "timeout", "timeout", "timeout"]);
       await container.detach();
     });
 
-    test.each(protocols)("a %s connection from outside outlives a deny of everything", async (protocol) => {
-      knowRuntimeRules(node, {});
+    test("from outside outlive a deny of everything", async () => {
+      await applyRuntimeRules(node, {});
       const container = await attach({});
       await container.listen({ addresses: ["0.0.0.0", "::"], ports: [80] });
-      const address = family === 4 ? container.v4 : container.v6;
-      const flow = await node.outside.openFlow({ address, port: 80, protocol, timeoutMs: 3_000 });
+      const flows = await flowsTo(node.outside, container.addresses, 80);
       await applyRuntimeRules(node, { "global/deny": { action: "DROP" } });
-      expect(await flow.isAlive({ withinMs: 1_000 })).toBe(true);
+      for (const flow of flows) expect(await flow.isAlive({ withinMs: 1_000 })).toBe(true);
       await applyRuntimeRules(node, {});
       await container.detach();
     });
   });
-
-  const allow = (others: JsonObject): JsonObject => ({
-    "global/allow": { host: both(0), action: "ACCEPT" },
-    ...others,
-  });
-
-  async function openAllowed(family: Family, protocol: FlowProtocol) {
-    knowRuntimeRules(node, allow({}));
-    const container = await attach({});
-    const address = both(0)[family === 4 ? 0 : 1] ?? "";
-    return { container, flow: await container.openFlow({ address, port: 443, protocol, timeoutMs: 3_000 }) };
-  }
 
   describe("traffic to the host's own addresses", () => {
     const gateways = ["10.88.0.1", "fd00:88::1"];

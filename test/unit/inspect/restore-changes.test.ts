@@ -3,7 +3,7 @@ import { formatPass, parseRestoreChanges } from "../../../lib/inspect/restore-ch
 import { renderPlan } from "../../../lib/netfilter/render-plan.ts";
 
 const text = renderPlan({
-  write: [{ name: "CNI-OUTBOUND", rules: [{ text: "-i veth1 -g CNI-OUT-x", hash: "1:a" }] }],
+  write: [{ name: "CNI-OUTBOUND", rules: [{ text: "-i veth1 -g CNI-OUT-x", hash: "1:a", target: "CNI-OUT-x" }] }],
   remove: ["CNI-OUT-old"],
   anchors: ["-D FORWARD -j CNI-OUTBOUND", "-I FORWARD 1 -j CNI-OUTBOUND"],
   stuck: [],

@@ -70,7 +70,7 @@ describe("isDispatchRule", () => {
 
   test.each([`-s 10.88.0.2/32 -j ${X}`, `-s fd00:88::2/128 -j ${X}`])("knows the Go plugin's %s", (text) => {
     expect(isDispatchRule(ruleOf(text))).toBe(true);
-    expect(foreignDispatchRules([ruleOf(text)])).toEqual([{ text, hash: text }]);
+    expect(foreignDispatchRules([ruleOf(text)])).toEqual([{ text, hash: text, target: X }]);
     expect(dispatchInterface(ruleOf(text))).toEqual([]);
   });
 

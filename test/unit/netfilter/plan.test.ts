@@ -380,11 +380,11 @@ describe("isSame", () => {
   const wanted = {
     name: "X",
     rules: [
-      { text: "-j A", hash: "1:a" },
-      { text: "-j B", hash: "1:b" },
+      { text: "-j A", hash: "1:a", target: "A" },
+      { text: "-j B", hash: "1:b", target: "B" },
     ],
   };
-  const actual = (hash: string | undefined, text = "") => ({ text, hash, target: undefined, counters: undefined });
+  const actual = (hash: string | undefined, text = "") => ({ text, hash, target: undefined });
   test("compares hashes in order, and nothing else", () => {
     expect(isSame(wanted, [actual("1:a"), actual("1:b")])).toBe(true);
     expect(isSame(wanted, [actual("1:b"), actual("1:a")])).toBe(false);

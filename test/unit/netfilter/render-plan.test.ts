@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { renderListing, renderPlan } from "../../../lib/netfilter/render-plan.ts";
 
 test("renderPlan declares, fills, moves jumps and removes in one transaction", () => {
-  const rules = [{ text: "-j DROP", hash: "1:a" }];
+  const rules = [{ text: "-j DROP", hash: "1:a", target: "DROP" }];
   const plan = {
     write: [
       { name: "NEW", rules },
