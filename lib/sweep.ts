@@ -7,7 +7,7 @@ import { findUnknownChains, planNode, type Plan } from "./netfilter/plan.ts";
 import type { Family } from "./policy/address.ts";
 import { reconcile, type Reconciliation } from "./reconcile.ts";
 
-const EMPTY_NODE: CompiledNode = { attachments: [], chains: new Map(), contentChains: new Set() };
+const EMPTY_NODE: CompiledNode = { attachments: [], chains: new Map() };
 
 /** Makes a node's chains what they should be, and removes every chain of ours that nothing can need any more. */
 export function sweep(family: Family, options: SweepOptions): Promise<Reconciliation> {
@@ -29,7 +29,8 @@ export interface SweepKnowledge {
   readonly interfaces: Pick<HostInterfaces, "exists">;
   /** As `planNode` takes it; true where left out. */
   readonly isSettled?: boolean;
-  /** As `planNode` takes it. */
+  /** As `planNode` takes them. */
+  readonly isRead?: (prefix: string) => boolean;
   readonly expired?: ReadonlySet<string>;
 }
 
@@ -38,7 +39,16 @@ export interface SweepKnowledge {
  * while an interface that leads to it exists, or while addresses alone lead to it.
  */
 export function planSweep(actual: ActualRuleset, options: PlanSweepOptions): Plan {
-  const { family, node = EMPTY_NODE, gone, unreadable = new Set(), interfaces, isSettled = true, expired } = options;
+  const {
+    family,
+    node = EMPTY_NODE,
+    gone,
+    unreadable = new Set(),
+    interfaces,
+    isSettled = true,
+    isRead,
+    expired,
+  } = options;
   const kept = findUnknownChains(node, actual).filter((unknown) => {
     if (!isSettled) return true;
     if (gone.has(unknown.chain)) return false;
@@ -47,7 +57,7 @@ export function planSweep(actual: ActualRuleset, options: PlanSweepOptions): Pla
     return unknown.isReached && !isInterfaceGone;
   });
   const keep = new Set(kept.map(({ chain }) => chain));
-  return planNode(node, { actual, family, isSettled, keep, ...(expired && { expired }) });
+  return planNode(node, { actual, family, isSettled, keep, ...(isRead && { isRead }), ...(expired && { expired }) });
 }
 
 interface PlanSweepOptions extends SweepKnowledge {

@@ -19,6 +19,8 @@ export interface PassInput {
   readonly runtimeRules: RuntimeRules;
   /** Whether KV has been read since the start; before that nothing is removed. */
   readonly isSettled: boolean;
+  /** Whether one KV prefix has been read since the start; all or none with `isSettled` where left out. */
+  readonly isRead?: (prefix: string) => boolean;
   /** Whether to read the kernel's chains instead of trusting what the last pass left there. */
   readonly isResync: boolean;
   /** Called under the lock, before the kernel is looked at: the attachments of this node that are still there. */
@@ -56,7 +58,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   let before: readonly Attachment[] = [];
 
   return {
-    async pass({ runtimeRules, isSettled, isResync, onAttachments, persist }) {
+    async pass({ runtimeRules, isSettled, isRead, isResync, onAttachments, persist }) {
       const { attachments, unreadable } = store.list();
       const stale = attachments.filter((attachment) => isGone(attachment, interfaces));
       const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
@@ -70,12 +72,12 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
       for (const { chain } of live) gone.delete(chain);
       const policy = { runtimeRules, nowMs: nowMs() };
       const expired = expiredChains(policy);
+      const knowledge = { gone, unreadable, interfaces, isSettled, expired, ...(isRead && { isRead }) };
       const outcomes = await Promise.allSettled(
         families.map(async (family) => {
           const node = compilers.get(family)?.compileNode(live, policy);
           if (!node) throw new Error(`Cannot compile: no compiler for IPv${family}`);
-          const plan = (actual: ActualRuleset): Plan =>
-            planSweep(actual, { node, family, gone, unreadable, interfaces, isSettled, expired });
+          const plan = (actual: ActualRuleset): Plan => planSweep(actual, { ...knowledge, node, family });
           return { family, ...(await applyOnce(family, { node, plan, isFamiliar, isResync })) };
         }),
       );

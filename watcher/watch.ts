@@ -132,10 +132,11 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     const startedMs = clock.monotonicMs();
     let report: PassReport | undefined;
     try {
-      const { runtimeRules } = snapshot;
+      const { runtimeRules, answered } = snapshot;
       report = await ports.runner.pass({
         runtimeRules,
         isSettled,
+        ...(!isInSync(snapshot, prefixes) && { isRead: (each: string) => answered.has(each) }),
         isResync,
         onAttachments: (listed) => followAttachments(listed),
         persist: () => save(runtimeRules),
@@ -166,7 +167,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
 
   /** A full disk must not keep rules from the kernel; the next pass tries again. */
   function save(rules: RuntimeRules): void {
-    if (rules === saved || !isSettled) return;
+    if (rules === saved) return;
     try {
       ports.saveRuntimeRules(rules);
       saved = rules;

@@ -3,7 +3,7 @@ import type { Attachment } from "../policy/attachment.ts";
 import { isInForce } from "../policy/rule-set.ts";
 import type { Rule } from "../policy/rule.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
-import { scopePrefix, type Scope } from "../policy/scope.ts";
+import { scopePrefix, watchedPrefix, type Scope } from "../policy/scope.ts";
 import type { Chain } from "./chain.ts";
 import {
   compileMarkChains,
@@ -21,12 +21,14 @@ export interface PolicyInput {
 
 /** A scope's chains as attachments go through them. */
 export interface ScopeChainSet {
+  /** The KV prefix that says what they hold, below `<root>/rules/`. */
+  readonly prefix: string;
   readonly deny?: RenderedChain;
   readonly accept?: RenderedChain;
   readonly members: readonly RenderedChain[];
 }
 
-const NO_CHAINS: ScopeChainSet = { members: [] };
+const NO_CHAINS: ScopeChainSet = { prefix: "", members: [] };
 
 export interface ScopeIndex {
   readonly node: string;
@@ -154,6 +156,7 @@ function renderScope(
   const hasDeny = isWide(scope) || denies.length > 0;
   const hasAccept = isWide(scope) || accepts.length > 0;
   return {
+    prefix: watchedPrefix(scope),
     ...(hasDeny && { deny: render(compileScopeChain("deny-scope", { prefix, chains: denies })) }),
     ...(hasAccept && { accept: render(compileScopeChain("accept-scope", { prefix, chains: accepts })) }),
     members: [...denies, ...accepts],

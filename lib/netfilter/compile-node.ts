@@ -2,7 +2,7 @@ import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
 import { attachmentScopes } from "../policy/scope.ts";
 import { createMemo, indexScopes, present } from "./chain-memo.ts";
-import type { CompiledChains, Memo, PolicyInput, ScopeIndex } from "./chain-memo.ts";
+import type { CompiledChains, Memo, PolicyInput, ScopeChainSet, ScopeIndex } from "./chain-memo.ts";
 import { compileAttachmentChain, compileDispatch } from "./compile-attachment.ts";
 import { renderChain, renderRule, type RenderedChain } from "./render-rule.ts";
 
@@ -12,13 +12,13 @@ export interface CompiledAttachment extends CompiledChains {
   readonly contentChains: readonly RenderedChain[];
   /** Chains that hold what KV says at the moment: the plugin makes a missing one, and leaves an existing one alone. */
   readonly runtimeChains: readonly RenderedChain[];
+  /** The same by scope. */
+  readonly scopes: readonly ScopeChainSet[];
 }
 
 export interface CompiledNode {
   readonly attachments: readonly CompiledAttachment[];
   readonly chains: ReadonlyMap<string, RenderedChain>;
-  /** Names of those that are a function of their name. */
-  readonly contentChains: ReadonlySet<string>;
 }
 
 /**
@@ -34,13 +34,11 @@ export function createCompiler(family: Family): Compiler {
       const newestFirst = attachments.toSorted(byAge);
       const compiled = newestFirst.map((attachment) => compileOne(attachment, { memo, scopes }));
       const chains = new Map<string, RenderedChain>();
-      const contentNames = new Set<string>();
       for (const { dispatch, chain, contentChains, runtimeChains } of compiled) {
         if (dispatch.length === 0) continue;
         for (const one of [...contentChains, ...runtimeChains, chain]) chains.set(one.name, one);
-        for (const { name } of contentChains) contentNames.add(name);
       }
-      return { attachments: compiled, chains, contentChains: contentNames };
+      return { attachments: compiled, chains };
     },
   };
 }
@@ -89,6 +87,7 @@ function compileOne(attachment: Attachment, { memo, scopes }: CompileContext): C
       ...memo.markChains,
       ...present([staticChain, ...lists.flatMap(({ deny, accept }) => [deny, accept])]),
     ],
+    scopes: own,
     runtimeChains: own.flatMap(({ deny, accept, members }) => [...members, ...present([deny, accept])]),
   };
 }

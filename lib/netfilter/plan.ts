@@ -4,6 +4,7 @@ import type { CompiledAttachment, CompiledNode } from "./compile-node.ts";
 import { dispatchInterface, dispatchRules, findMainChains, isDispatchRule, isForeignDispatch } from "./main-chain.ts";
 import { isAcceptScopeChain, isAttachmentChain, isOwnChainName } from "./names.ts";
 import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
+import { prefixesToRead } from "./read-first.ts";
 import type { RenderedChain } from "./render-rule.ts";
 
 /** The edits that make one family's chains what they should be; all of them are applied in one transaction. */
@@ -46,19 +47,11 @@ export function planNode(node: CompiledNode, options: NodePlanOptions): Plan {
     );
     return { name, rules: [...own.flatMap(({ dispatch }) => dispatch), ...dispatchRules(others)] };
   });
-  const chains = [...node.chains.values()];
-  if (!isSettled) {
-    const safe = chains.filter((chain) => canWriteUnsettled(chain, { node, actual }));
-    const closed = [...expired].filter((name) => actual.has(name)).map((name) => ({ name, rules: [] }));
-    return withRemovals([...safe, ...closed, ...mainChains], {
-      actual,
-      orphans: [],
-      anchors: planAnchors(mains, { actual, family }),
-    });
-  }
-  return withRemovals([...chains, ...mainChains], {
+  const safe = [...node.chains.values()].filter(writable(node, options));
+  const closed = isSettled ? [] : [...expired].filter((name) => actual.has(name)).map((name) => ({ name, rules: [] }));
+  return withRemovals([...safe, ...closed, ...mainChains], {
     actual,
-    orphans,
+    orphans: isSettled ? orphans : [],
     anchors: planAnchors(mains, { actual, family }),
   });
 }
@@ -66,11 +59,13 @@ export function planNode(node: CompiledNode, options: NodePlanOptions): Plan {
 export interface NodePlanOptions extends PlanOptions {
   /** Chains of attachments that nothing is known of but that may still run: they and what they need stay. */
   readonly keep: ReadonlySet<string>;
-  /**
-   * Whether KV has been read since the start. Before, a cache may be older than what the kernel has: nothing is
-   * removed, and a chain that only ours wrote to stays as it is.
-   */
+  /** Whether all of KV that concerns this node has been read since the start; before that nothing is removed. */
   readonly isSettled: boolean;
+  /**
+   * Whether one KV prefix has been read since the start; left out: all of them where it is settled, otherwise none.
+   * Before, a cache may be older than what the kernel has, and a chain that only ours wrote to stays as it is.
+   */
+  readonly isRead?: (prefix: string) => boolean;
   /** Accepting chains whose rule sets have expired: before KV has been read too, they are emptied. */
   readonly expired?: ReadonlySet<string>;
 }
@@ -149,13 +144,23 @@ function reachableFrom(roots: ReadonlySet<string>, actual: ActualRuleset): Reado
   return reached;
 }
 
+/** Which chains may be written: those whose prefixes have been read, and those that could only get stricter. */
+function writable(node: CompiledNode, options: NodePlanOptions): (chain: RenderedChain) => boolean {
+  const { actual, isSettled, isRead } = options;
+  if (isSettled && !isRead) return () => true;
+  const prefixes = prefixesToRead(node);
+  return (chain) =>
+    (prefixes.get(chain.name) ?? []).every((prefix) => isRead?.(prefix) === true) ||
+    canWriteUnread(chain, { node, actual });
+}
+
 /**
  * Missing, emptied or altered by somebody else: what is compiled can only be stricter than that. Except where a chain
  * of accepts is empty because its rule sets were removed: a cache from before that would bring them back.
  */
-function canWriteUnsettled({ name }: RenderedChain, { node, actual }: OrphanOptions): boolean {
+function canWriteUnread({ name }: RenderedChain, { node, actual }: OrphanOptions): boolean {
   const rules = actual.get(name);
-  if (!rules || rules.some(({ hash }) => hash === undefined) || node.contentChains.has(name)) return true;
+  if (!rules || rules.some(({ hash }) => hash === undefined)) return true;
   return rules.length === 0 && (!isAcceptScopeChain(name) || isFlushed({ node, actual }));
 }
 

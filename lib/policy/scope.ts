@@ -61,6 +61,11 @@ export function scopePrefix(scope: Scope): string {
   }
 }
 
+/** The prefix that is read to know a scope's rule sets: a namespace is read as a whole. */
+export function watchedPrefix(scope: Scope): string {
+  return "namespace" in scope ? join("namespace", scope.namespace) : scopePrefix(scope);
+}
+
 /**
  * The scopes that an attachment is in, widest first: global, node, network, namespace, its job and the jobs that
  * dispatched it, its group in each of those, its allocation. What is not known of it leaves its scopes out.

@@ -40,6 +40,13 @@ describe("formatError", () => {
     expect(JSON.parse(formatError(thrown))).toEqual({ code: 999, msg });
   });
 
+  test("shows a text of megabytes in part", () => {
+    const text = "x".repeat(2_000_000);
+    const error = new CniError(text, { code: CNI_ERROR.invalidConfig, details: text });
+
+    expect(formatError(error).length).toBeLessThan(16_384);
+  });
+
   test("keeps the cause for the log", () => {
     const cause = new Error("ENOSPC");
 

@@ -101,8 +101,8 @@ describe("createCompiler", () => {
 
   test("names the chains that are a function of their name", () => {
     const sets = [runtimeRuleSet("global/x", { rules: [drop] })];
-    const { contentChains } = compiledNode([attachmentOf({ ...one, jobRules: [drop, accept] })], { ruleSets: sets });
-    expect(kindsOf(contentChains)).toEqual({
+    const node = compiledNode([attachmentOf({ ...one, jobRules: [drop, accept] })], { ruleSets: sets });
+    expect(kindsOf(node.attachments.flatMap(({ contentChains }) => contentChains.map(({ name }) => name)))).toEqual({
       [ACCEPT_CHAIN]: 1,
       [PASS_CHAIN]: 1,
       "CNI-OUTST": 1,
