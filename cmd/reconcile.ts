@@ -52,6 +52,7 @@ export async function handler({ stateDir, cacheDir, json }: ReconcileArguments):
         runtimeRules: cached ?? { node: "", ruleSets: [] },
         isSettled,
         isResync: true,
+        isListing: true,
         onAttachments: () => {},
         persist: () => {},
       });

@@ -23,6 +23,11 @@ export interface PassInput {
   readonly isRead?: (prefix: string) => boolean;
   /** Whether to read the kernel's chains instead of trusting what the last pass left there. */
   readonly isResync: boolean;
+  /**
+   * Whether to look which attachments there are, and which of them have gone. A change of rules alone need not: that
+   * takes longer than to compile it, and who attaches meanwhile asks for a pass that does.
+   */
+  readonly isListing: boolean;
   /** Called under the lock, before the kernel is looked at: the attachments of this node that are still there. */
   readonly onAttachments: (attachments: readonly Attachment[]) => void;
   /** Called under the lock, before the kernel is changed: what it will hold must be on disk before it does. */
@@ -55,21 +60,16 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   const families = ([4, 6] as const).filter((family) => iptables.has(family) && interfaces.hasFamily(family));
   const compilers = new Map(families.map((family): [Family, Compiler] => [family, createCompiler(family)]));
   const known = new Map<Family, ActualRuleset>();
-  let before: readonly Attachment[] = [];
+  let last: Survey | undefined;
 
   return {
-    async pass({ runtimeRules, isSettled, isRead, isResync, onAttachments, persist }) {
-      const { attachments, unreadable } = store.list();
-      const stale = attachments.filter((attachment) => isGone(attachment, interfaces));
-      const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
+    async pass({ runtimeRules, isSettled, isRead, isResync, isListing, onAttachments, persist }) {
+      const survey = last && !isListing && !isResync ? last : look(last?.attachments ?? [], ports);
+      const { attachments, live, stale, gone, unreadable } = survey;
+      // The plugin has written to the kernel where the attachments are not the ones of the last pass.
+      const isFamiliar = isSameList(last?.attachments ?? [], attachments);
       onAttachments(live);
       persist();
-      // The plugin has written to the kernel where the attachments are not the ones of the last pass.
-      const isFamiliar = isSameList(before, attachments);
-      // A record that is lost is no DEL: the container may run on, and its chain is all that guards it.
-      const lost = before.filter((each) => !attachments.includes(each) && isGone(each, interfaces));
-      const gone = new Set([...stale, ...lost].map(({ chain }) => chain));
-      for (const { chain } of live) gone.delete(chain);
       const policy = { runtimeRules, nowMs: nowMs() };
       const expired = expiredChains(policy);
       const knowledge = { gone, unreadable, interfaces, isSettled, expired, ...(isRead && { isRead }) };
@@ -94,7 +94,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
           "Removed an attachment whose network namespace has gone without DEL",
         );
       }
-      before = isSettled ? live : attachments;
+      last = isSettled ? { ...survey, attachments: live, stale: [] } : survey;
       return {
         attachments: live,
         changed: done.filter(({ isChanged }) => isChanged).map(({ family }) => family),
@@ -158,6 +158,28 @@ interface Remembered {
   readonly node: CompiledNode;
   readonly planned: Plan;
   readonly actual: ActualRuleset;
+}
+
+/** What there is on this node, as one look found it. */
+interface Survey {
+  readonly attachments: readonly Attachment[];
+  readonly live: readonly Attachment[];
+  /** On record, but their network namespace has gone. */
+  readonly stale: readonly Attachment[];
+  /** Chains of attachments that have gone for certain. */
+  readonly gone: ReadonlySet<string>;
+  readonly unreadable: ReadonlySet<string>;
+}
+
+function look(before: readonly Attachment[], { store, interfaces }: RunnerPorts): Survey {
+  const { attachments, unreadable } = store.list();
+  const stale = attachments.filter((attachment) => isGone(attachment, interfaces));
+  const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
+  // A record that is lost is no DEL: the container may run on, and its chain is all that guards it.
+  const lost = before.filter((each) => !attachments.includes(each) && isGone(each, interfaces));
+  const gone = new Set([...stale, ...lost].map(({ chain }) => chain));
+  for (const { chain } of live) gone.delete(chain);
+  return { attachments, live, stale, gone, unreadable };
 }
 
 /** Both must be gone where both are known: a watcher in a container of its own may not see the host's namespaces. */

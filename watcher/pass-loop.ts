@@ -6,7 +6,10 @@ import { backoffMs } from "./backoff.ts";
 const LONGEST_RETRY_MS = 5000;
 
 export interface PassRequest {
+  /** Whether to read the kernel's chains instead of trusting what the last pass left there. */
   readonly isResync: boolean;
+  /** Whether to look which attachments there are, and which of them have gone. */
+  readonly isListing: boolean;
 }
 
 export interface PassLoop {
@@ -28,8 +31,11 @@ export interface PassLoopPorts {
 export function createPassLoop({ pass, clock, random, log, signal }: PassLoopPorts): PassLoop {
   let wanted: PassRequest | undefined;
   let wake = (): void => {};
-  const request = ({ isResync }: PassRequest): void => {
-    wanted = { isResync: isResync || wanted?.isResync === true };
+  const request = ({ isResync, isListing }: PassRequest): void => {
+    wanted = {
+      isResync: isResync || wanted?.isResync === true,
+      isListing: isListing || wanted?.isListing === true,
+    };
     wake();
   };
   signal.addEventListener("abort", () => wake(), { once: true });
@@ -48,7 +54,7 @@ export function createPassLoop({ pass, clock, random, log, signal }: PassLoopPor
       } catch (error) {
         failures++;
         log.error({ failures, error: String(error) }, "Cannot bring this node's chains up to date, trying again");
-        request({ isResync: true });
+        request({ isResync: true, isListing: true });
         await pause(backoffMs(failures, { random, longestMs: LONGEST_RETRY_MS }));
       }
     }

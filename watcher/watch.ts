@@ -90,9 +90,9 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   );
   const loop = createPassLoop({ ...ports, pass, signal });
   follow(neededPrefixes({ node, networks: [], namespaces: [] }));
-  ports.onAttachmentsChanged(() => loop.request({ isResync: false }), signal);
-  const monitor = ports.onRulesetChanged(() => loop.request({ isResync: true }), signal);
-  loop.request({ isResync: true });
+  ports.onAttachmentsChanged(() => loop.request({ isResync: false, isListing: true }), signal);
+  const monitor = ports.onRulesetChanged(() => loop.request({ isResync: true, isListing: true }), signal);
+  loop.request({ isResync: true, isListing: true });
   const ticking = tick();
 
   return {
@@ -117,7 +117,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     }
     for (const { key, reason } of applied.unknownKeys) log.warn({ key, reason }, "A key fits no scope");
     settle();
-    loop.request({ isResync: false });
+    loop.request({ isResync: false, isListing: false });
   }
 
   /** Which prefixes are needed is known only once the attachments have been listed; they may also become fewer. */
@@ -125,10 +125,10 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     if (isSettled || !isListed || !isInSync(snapshot, prefixes)) return;
     isSettled = true;
     log.info({ prefixes, ruleSets: snapshot.runtimeRules.ruleSets.length }, "In sync with Consul");
-    loop.request({ isResync: false });
+    loop.request({ isResync: false, isListing: false });
   }
 
-  async function pass({ isResync }: PassRequest): Promise<void> {
+  async function pass({ isResync, isListing }: PassRequest): Promise<void> {
     const startedMs = clock.monotonicMs();
     let report: PassReport | undefined;
     try {
@@ -138,6 +138,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
         isSettled,
         ...(!isInSync(snapshot, prefixes) && { isRead: (each: string) => answered.has(each) }),
         isResync,
+        isListing,
         onAttachments: (listed) => followAttachments(listed),
         persist: () => save(runtimeRules),
       });
@@ -193,8 +194,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       const next = nextExpiry(snapshot.runtimeRules, clock.nowMs());
       if (isResync) sinceResyncMs = 0;
       if (isLook) sinceLookMs = 0;
-      // Every pass looks for network namespaces that have gone.
-      if (isResync || isLook || next !== expiry) loop.request({ isResync });
+      if (isResync || isLook || next !== expiry) loop.request({ isResync, isListing: isResync || isLook });
       expiry = next;
     }
   }

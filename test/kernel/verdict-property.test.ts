@@ -109,7 +109,14 @@ describe.each(variants)("with iptables-%s", (variant) => {
     });
     for (const attachment of attachments) store.write(attachment);
     const [{ runtimeRules } = OPEN] = cases;
-    await runner.pass({ runtimeRules, isSettled: true, isResync, onAttachments: () => {}, persist: () => {} });
+    await runner.pass({
+      runtimeRules,
+      isSettled: true,
+      isResync,
+      isListing: true,
+      onAttachments: () => {},
+      persist: () => {},
+    });
     return attachments;
   }
 
