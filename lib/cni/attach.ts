@@ -1,7 +1,7 @@
 import type { Iptables } from "../host/iptables.ts";
 import type { Log } from "../host/log.ts";
 import { planAnchors } from "../netfilter/anchors.ts";
-import type { CompiledAttachment } from "../netfilter/compile-node.ts";
+import type { CompiledAttachment } from "../netfilter/compiled.ts";
 import { findMainChains } from "../netfilter/main-chain.ts";
 import { FIREWALL_CHAIN } from "../netfilter/names.ts";
 import { parseRuleset } from "../netfilter/parse-ruleset.ts";

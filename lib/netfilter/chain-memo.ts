@@ -3,7 +3,7 @@ import type { Attachment } from "../policy/attachment.ts";
 import { isInForce } from "../policy/rule-set.ts";
 import type { Rule } from "../policy/rule.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
-import { scopePrefix, watchedPrefix, type Scope } from "../policy/scope.ts";
+import { attachmentScopes, scopePrefix, watchedPrefix, type Scope } from "../policy/scope.ts";
 import type { Chain } from "./chain.ts";
 import {
   compileMarkChains,
@@ -12,27 +12,19 @@ import {
   compileStaticChain,
   type RuleChains,
 } from "./compile-shared.ts";
-import { renderChain, type RenderedChain, type RenderedRule } from "./render-rule.ts";
+import type { CompiledAttachment, CompiledChains, ScopeChainSet } from "./compiled.ts";
+import { renderChain, type RenderedChain } from "./render-rule.ts";
 
 export interface PolicyInput {
   readonly runtimeRules: RuntimeRules;
   readonly nowMs: number;
 }
 
-/** A scope's chains as attachments go through them. */
-export interface ScopeChainSet {
-  /** The KV prefix that says what they hold, below `<root>/rules/`. */
-  readonly prefix: string;
-  readonly deny?: RenderedChain;
-  readonly accept?: RenderedChain;
-  readonly members: readonly RenderedChain[];
-}
-
 const NO_CHAINS: ScopeChainSet = { prefix: "", members: [] };
 
 export interface ScopeIndex {
   readonly node: string;
-  readonly chainsOf: (scope: Scope) => ScopeChainSet;
+  readonly chainsOf: (scope: KnownScope) => ScopeChainSet;
   readonly hasRuleSets: (scope: Scope) => boolean;
 }
 
@@ -50,7 +42,7 @@ export function indexScopes({ runtimeRules, nowMs }: PolicyInput, memo: Memo): S
   }
   return {
     node,
-    chainsOf: (scope) => memo.scopeChains(scope, byScope.get(scopeIdentity(scope)) ?? []),
+    chainsOf: (known) => memo.scopeChains(known, byScope.get(known.identity) ?? []),
     hasRuleSets: (scope) => byScope.has(scopeIdentity(scope)),
   };
 }
@@ -68,27 +60,27 @@ function isWide(scope: Scope): boolean {
   return scope.kind === "global" || scope.kind === "node" || scope.kind === "network" || scope.kind === "namespace";
 }
 
-/** What is rendered of one attachment alone. */
-export interface CompiledChains {
-  readonly attachment: Attachment;
-  readonly chain: RenderedChain;
-  /** Rules of the main chain, in order; empty: nothing of this family can come from it, and there is no chain. */
-  readonly dispatch: readonly RenderedRule[];
-}
-
-export interface AttachmentEntry {
-  /** Says whether what was rendered before still holds. */
-  readonly key: string;
-  readonly compile: () => CompiledChains;
-}
-
 export interface Memo {
   readonly family: Family;
   readonly markChains: readonly RenderedChain[];
   readonly staticChain: (rules: readonly Rule[]) => RenderedChain | undefined;
   readonly ruleChains: (rules: readonly Rule[]) => RenderedRuleChains;
-  readonly scopeChains: (scope: Scope, ruleSets: readonly RuntimeRuleSet[]) => ScopeChainSet;
-  readonly attachment: (attachment: Attachment, entry: AttachmentEntry) => CompiledChains;
+  readonly scopesOf: (attachment: Attachment, node: string) => readonly KnownScope[];
+  readonly scopeChains: (scope: KnownScope, ruleSets: readonly RuntimeRuleSet[]) => ScopeChainSet;
+  /** What was compiled of an attachment last time, if it was from these very parts. */
+  readonly attachment: (
+    attachment: Attachment,
+    parts: readonly object[],
+    compile: () => CompiledAttachment,
+  ) => CompiledAttachment;
+  /** Its own chain, if it was rendered under this key last time. */
+  readonly chains: (attachment: Attachment, key: string, render: () => CompiledChains) => CompiledChains;
+}
+
+/** A scope with the identity that its chains are named after. */
+export interface KnownScope {
+  readonly scope: Scope;
+  readonly identity: string;
 }
 
 export interface RenderedRuleChains {
@@ -102,10 +94,9 @@ export function createMemo(family: Family): Memo {
   const lists = new WeakMap<readonly Rule[], RenderedRuleChains>();
   const sets = new WeakMap<RuntimeRuleSet, RenderedRuleChains>();
   const scopes = new Map<string, { readonly ruleSets: readonly RuntimeRuleSet[]; readonly chains: ScopeChainSet }>();
-  const attachments = new WeakMap<
-    Attachment,
-    { readonly key: string; readonly compiled: ReturnType<AttachmentEntry["compile"]> }
-  >();
+  const attachmentScopeLists = new WeakMap<Attachment, ScopeList>();
+  const attachments = new WeakMap<Attachment, CompiledParts>();
+  const ownChains = new WeakMap<Attachment, { readonly key: string; readonly chains: CompiledChains }>();
   const renderLists = ({ deny, accept }: RuleChains): RenderedRuleChains => ({
     ...(deny && { deny: render(deny) }),
     ...(accept && { accept: render(accept) }),
@@ -124,8 +115,14 @@ export function createMemo(family: Family): Memo {
         return { chain: chain && render(chain) };
       }).chain,
     ruleChains: (rules) => remember(lists, rules, () => renderLists(compileRuleChains(rules, { family }))),
-    scopeChains: (scope, ruleSets) => {
-      const identity = scopeIdentity(scope);
+    scopesOf: (attachment, node) => {
+      const known = attachmentScopeLists.get(attachment);
+      if (known?.node === node) return known.scopes;
+      const list = attachmentScopes(attachment, node).map((scope) => ({ scope, identity: scopeIdentity(scope) }));
+      attachmentScopeLists.set(attachment, { node, scopes: list });
+      return list;
+    },
+    scopeChains: ({ scope, identity }, ruleSets) => {
       if (ruleSets.length === 0 && !isWide(scope)) {
         scopes.delete(identity);
         return NO_CHAINS;
@@ -136,13 +133,31 @@ export function createMemo(family: Family): Memo {
       scopes.set(identity, { ruleSets, chains });
       return chains;
     },
-    attachment: (attachment, { key, compile, ...chains }) => {
+    attachment: (attachment, parts, compile) => {
       const known = attachments.get(attachment);
-      const compiled = known?.key === key ? known.compiled : compile();
-      if (known?.key !== key) attachments.set(attachment, { key, compiled });
-      return { ...compiled, ...chains };
+      if (known && isSameList(known.parts, parts)) return known.compiled;
+      const compiled = compile();
+      attachments.set(attachment, { parts, compiled });
+      return compiled;
+    },
+    chains: (attachment, key, renderOwn) => {
+      const known = ownChains.get(attachment);
+      if (known?.key === key) return known.chains;
+      const chains = renderOwn();
+      ownChains.set(attachment, { key, chains });
+      return chains;
     },
   };
+}
+
+interface ScopeList {
+  readonly node: string;
+  readonly scopes: readonly KnownScope[];
+}
+
+interface CompiledParts {
+  readonly parts: readonly object[];
+  readonly compiled: CompiledAttachment;
 }
 
 function renderScope(

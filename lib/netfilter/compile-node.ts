@@ -1,20 +1,10 @@
 import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
-import { attachmentScopes } from "../policy/scope.ts";
 import { createMemo, indexScopes, present } from "./chain-memo.ts";
-import type { CompiledChains, Memo, PolicyInput, ScopeChainSet, ScopeIndex } from "./chain-memo.ts";
+import type { Memo, PolicyInput, ScopeIndex } from "./chain-memo.ts";
+import type { CompiledAttachment } from "./compiled.ts";
 import { compileAttachmentChain, compileDispatch } from "./compile-attachment.ts";
 import { renderChain, renderRule, type RenderedChain } from "./render-rule.ts";
-
-/** What one attachment needs in one family. */
-export interface CompiledAttachment extends CompiledChains {
-  /** Chains that are a function of their name: whoever finds one missing or altered may put it right. */
-  readonly contentChains: readonly RenderedChain[];
-  /** Chains that hold what KV says at the moment: the plugin makes a missing one, and leaves an existing one alone. */
-  readonly runtimeChains: readonly RenderedChain[];
-  /** The same by scope. */
-  readonly scopes: readonly ScopeChainSet[];
-}
 
 export interface CompiledNode {
   readonly attachments: readonly CompiledAttachment[];
@@ -57,39 +47,34 @@ interface CompileContext {
 function compileOne(attachment: Attachment, { memo, scopes }: CompileContext): CompiledAttachment {
   const { family } = memo;
   const { policy } = attachment;
-  const own = attachmentScopes(attachment, scopes.node).map((scope) => scopes.chainsOf(scope));
-  const staticChain = memo.staticChain(policy.staticRules);
+  const own = memo.scopesOf(attachment, scopes.node).map((scope) => scopes.chainsOf(scope));
+  const hasNetworkRules = scopes.hasRuleSets({ kind: "network", network: attachment.network });
   const lists = [
     memo.ruleChains(attachment.jobRules),
-    ...(scopes.hasRuleSets({ kind: "network", network: attachment.network })
-      ? []
-      : [memo.ruleChains(policy.initialRules)]),
+    ...(hasNetworkRules ? [] : [memo.ruleChains(policy.initialRules)]),
   ];
-  const jumps = {
-    deny: names([...lists.map(({ deny }) => deny), ...own.map(({ deny }) => deny)]),
-    static: staticChain?.name,
-    accept:
-      policy.defaultAction === "ACCEPT"
-        ? []
-        : names([...lists.map(({ accept }) => accept), ...own.map(({ accept }) => accept)]),
-  };
-  const compiled = memo.attachment(attachment, {
-    key: JSON.stringify(jumps),
-    compile: () => ({
-      attachment,
-      chain: renderChain(compileAttachmentChain(attachment, { family, jumps }), family),
-      dispatch: compileDispatch(attachment, family).map((rule) => renderRule(rule, family)),
-    }),
+  return memo.attachment(attachment, [...lists, ...own], () => {
+    const staticChain = memo.staticChain(policy.staticRules);
+    const all = [...lists, ...own];
+    const jumps = {
+      deny: names(all.map(({ deny }) => deny)),
+      static: staticChain?.name,
+      accept: policy.defaultAction === "ACCEPT" ? [] : names(all.map(({ accept }) => accept)),
+    };
+    return {
+      ...memo.chains(attachment, JSON.stringify(jumps), () => ({
+        attachment,
+        chain: renderChain(compileAttachmentChain(attachment, { family, jumps }), family),
+        dispatch: compileDispatch(attachment, family).map((rule) => renderRule(rule, family)),
+      })),
+      contentChains: [
+        ...memo.markChains,
+        ...present([staticChain, ...lists.flatMap(({ deny, accept }) => [deny, accept])]),
+      ],
+      scopes: own,
+      runtimeChains: own.flatMap(({ deny, accept, members }) => [...members, ...present([deny, accept])]),
+    };
   });
-  return {
-    ...compiled,
-    contentChains: [
-      ...memo.markChains,
-      ...present([staticChain, ...lists.flatMap(({ deny, accept }) => [deny, accept])]),
-    ],
-    scopes: own,
-    runtimeChains: own.flatMap(({ deny, accept, members }) => [...members, ...present([deny, accept])]),
-  };
 }
 
 function names(chains: readonly (RenderedChain | undefined)[]): readonly string[] {

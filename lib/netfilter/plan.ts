@@ -1,6 +1,7 @@
 import type { Family } from "../policy/address.ts";
 import { planAnchors } from "./anchors.ts";
-import type { CompiledAttachment, CompiledNode } from "./compile-node.ts";
+import type { CompiledNode } from "./compile-node.ts";
+import type { CompiledAttachment } from "./compiled.ts";
 import { dispatchInterface, dispatchRules, findMainChains, isDispatchRule, isForeignDispatch } from "./main-chain.ts";
 import { isAcceptScopeChain, isAttachmentChain, isOwnChainName } from "./names.ts";
 import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
@@ -115,6 +116,7 @@ export function planDetachment(chain: string, { actual }: Pick<PlanOptions, "act
 
 /** Whether a chain reads as compiled: the same hashes in the same order, and nothing else among them. */
 export function isSame(wanted: RenderedChain, actual: readonly ActualRule[] | undefined): boolean {
+  if (wanted.rules === actual) return true;
   return (
     actual !== undefined &&
     wanted.rules.length === actual.length &&
