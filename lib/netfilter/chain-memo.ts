@@ -12,7 +12,7 @@ import {
   compileStaticChain,
   type RuleChains,
 } from "./compile-shared.ts";
-import type { CompiledAttachment, CompiledChains, ScopeChainSet } from "./compiled.ts";
+import type { CompiledChains, ScopeChainSet } from "./compiled.ts";
 import { renderChain, type RenderedChain } from "./render-rule.ts";
 
 export interface PolicyInput {
@@ -67,14 +67,14 @@ export interface Memo {
   readonly ruleChains: (rules: readonly Rule[]) => RenderedRuleChains;
   readonly scopesOf: (attachment: Attachment, node: string) => readonly KnownScope[];
   readonly scopeChains: (scope: KnownScope, ruleSets: readonly RuntimeRuleSet[]) => ScopeChainSet;
-  /** What was compiled of an attachment last time, if it was from these very parts. */
-  readonly attachment: (
-    attachment: Attachment,
-    parts: readonly object[],
-    compile: () => CompiledAttachment,
-  ) => CompiledAttachment;
-  /** Its own chain, if it was rendered under this key last time. */
-  readonly chains: (attachment: Attachment, key: string, render: () => CompiledChains) => CompiledChains;
+  /** What was rendered of an attachment last time, if from these very lists of rules and with this key. */
+  readonly attachment: (attachment: Attachment, parts: AttachmentParts, render: () => CompiledChains) => CompiledChains;
+}
+
+interface AttachmentParts {
+  readonly lists: readonly RenderedRuleChains[];
+  /** Which chains of its scopes exist; their names are always the same. */
+  readonly key: string;
 }
 
 /** A scope with the identity that its chains are named after. */
@@ -95,8 +95,7 @@ export function createMemo(family: Family): Memo {
   const sets = new WeakMap<RuntimeRuleSet, RenderedRuleChains>();
   const scopes = new Map<string, { readonly ruleSets: readonly RuntimeRuleSet[]; readonly chains: ScopeChainSet }>();
   const attachmentScopeLists = new WeakMap<Attachment, ScopeList>();
-  const attachments = new WeakMap<Attachment, CompiledParts>();
-  const ownChains = new WeakMap<Attachment, { readonly key: string; readonly chains: CompiledChains }>();
+  const attachments = new WeakMap<Attachment, AttachmentParts & { readonly chains: CompiledChains }>();
   const renderLists = ({ deny, accept }: RuleChains): RenderedRuleChains => ({
     ...(deny && { deny: render(deny) }),
     ...(accept && { accept: render(accept) }),
@@ -133,18 +132,11 @@ export function createMemo(family: Family): Memo {
       scopes.set(identity, { ruleSets, chains });
       return chains;
     },
-    attachment: (attachment, parts, compile) => {
+    attachment: (attachment, { lists: parts, key }, renderOwn) => {
       const known = attachments.get(attachment);
-      if (known && isSameList(known.parts, parts)) return known.compiled;
-      const compiled = compile();
-      attachments.set(attachment, { parts, compiled });
-      return compiled;
-    },
-    chains: (attachment, key, renderOwn) => {
-      const known = ownChains.get(attachment);
-      if (known?.key === key) return known.chains;
+      if (known?.key === key && isSameList(known.lists, parts)) return known.chains;
       const chains = renderOwn();
-      ownChains.set(attachment, { key, chains });
+      attachments.set(attachment, { lists: parts, key, chains });
       return chains;
     },
   };
@@ -153,11 +145,6 @@ export function createMemo(family: Family): Memo {
 interface ScopeList {
   readonly node: string;
   readonly scopes: readonly KnownScope[];
-}
-
-interface CompiledParts {
-  readonly parts: readonly object[];
-  readonly compiled: CompiledAttachment;
 }
 
 function renderScope(

@@ -2,7 +2,7 @@ import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
 import { createMemo, indexScopes, present } from "./chain-memo.ts";
 import type { Memo, PolicyInput, ScopeIndex } from "./chain-memo.ts";
-import type { CompiledAttachment } from "./compiled.ts";
+import { chainsOfScopes, type CompiledAttachment } from "./compiled.ts";
 import { compileAttachmentChain, compileDispatch } from "./compile-attachment.ts";
 import { renderChain, renderRule, type RenderedChain } from "./render-rule.ts";
 
@@ -24,10 +24,11 @@ export function createCompiler(family: Family): Compiler {
       const newestFirst = attachments.toSorted(byAge);
       const compiled = newestFirst.map((attachment) => compileOne(attachment, { memo, scopes }));
       const chains = new Map<string, RenderedChain>();
-      for (const { dispatch, chain, contentChains, runtimeChains } of compiled) {
-        if (dispatch.length === 0) continue;
-        for (const one of [...contentChains, ...runtimeChains, chain]) chains.set(one.name, one);
-      }
+      const filtered = compiled.filter(({ dispatch }) => dispatch.length > 0);
+      const distinctScopes = new Set(filtered.flatMap(({ scopes: own }) => own));
+      for (const one of chainsOfScopes(distinctScopes)) chains.set(one.name, one);
+      for (const { contentChains, chain } of filtered)
+        for (const one of [...contentChains, chain]) chains.set(one.name, one);
       return { attachments: compiled, chains };
     },
   };
@@ -53,7 +54,8 @@ function compileOne(attachment: Attachment, { memo, scopes }: CompileContext): C
     memo.ruleChains(attachment.jobRules),
     ...(hasNetworkRules ? [] : [memo.ruleChains(policy.initialRules)]),
   ];
-  return memo.attachment(attachment, [...lists, ...own], () => {
+  const key = own.map(({ deny, accept }) => `${deny ? "d" : ""}${accept ? "a" : ""}`).join("/");
+  const compiled = memo.attachment(attachment, { lists, key }, () => {
     const staticChain = memo.staticChain(policy.staticRules);
     const all = [...lists, ...own];
     const jumps = {
@@ -62,19 +64,16 @@ function compileOne(attachment: Attachment, { memo, scopes }: CompileContext): C
       accept: policy.defaultAction === "ACCEPT" ? [] : names(all.map(({ accept }) => accept)),
     };
     return {
-      ...memo.chains(attachment, JSON.stringify(jumps), () => ({
-        attachment,
-        chain: renderChain(compileAttachmentChain(attachment, { family, jumps }), family),
-        dispatch: compileDispatch(attachment, family).map((rule) => renderRule(rule, family)),
-      })),
+      attachment,
+      chain: renderChain(compileAttachmentChain(attachment, { family, jumps }), family),
+      dispatch: compileDispatch(attachment, family).map((rule) => renderRule(rule, family)),
       contentChains: [
         ...memo.markChains,
         ...present([staticChain, ...lists.flatMap(({ deny, accept }) => [deny, accept])]),
       ],
-      scopes: own,
-      runtimeChains: own.flatMap(({ deny, accept, members }) => [...members, ...present([deny, accept])]),
     };
   });
+  return { ...compiled, scopes: own };
 }
 
 function names(chains: readonly (RenderedChain | undefined)[]): readonly string[] {

@@ -1,7 +1,7 @@
 import type { Family } from "../policy/address.ts";
 import { planAnchors } from "./anchors.ts";
 import type { CompiledNode } from "./compile-node.ts";
-import type { CompiledAttachment } from "./compiled.ts";
+import { chainsOfScopes, type CompiledAttachment } from "./compiled.ts";
 import { dispatchInterface, dispatchRules, findMainChains, isDispatchRule, isForeignDispatch } from "./main-chain.ts";
 import { isAcceptScopeChain, isAttachmentChain, isOwnChainName } from "./names.ts";
 import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
@@ -93,10 +93,10 @@ export interface UnknownChain {
  * as it is, whatever this process believes.
  */
 export function planAttachment(compiled: CompiledAttachment, { actual, family }: PlanOptions): Plan {
-  const { attachment, chain, dispatch, contentChains, runtimeChains } = compiled;
+  const { attachment, chain, dispatch, contentChains, scopes } = compiled;
   const name = attachment.policy.mainChain;
   const others = dispatchRules((actual.get(name) ?? []).filter(({ target }) => target !== chain.name));
-  const own = [...contentChains, ...runtimeChains.filter((shared) => !actual.has(shared.name)), chain];
+  const own = [...contentChains, ...chainsOfScopes(scopes).filter((shared) => !actual.has(shared.name)), chain];
   return withRemovals([...(dispatch.length === 0 ? [] : own), { name, rules: [...dispatch, ...others] }], {
     actual,
     orphans: [],

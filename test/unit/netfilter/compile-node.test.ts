@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { chainsOfScopes } from "../../../lib/netfilter/compiled.ts";
 import { createCompiler } from "../../../lib/netfilter/compile-node.ts";
 import { ACCEPT_CHAIN, PASS_CHAIN } from "../../../lib/netfilter/names.ts";
 import type { RuntimeRuleSet } from "../../../lib/policy/runtime-rules.ts";
@@ -159,9 +160,9 @@ describe("a compiler's memory", () => {
   test("gives one attachment what it would get on a node", () => {
     const compiler = createCompiler(4);
     const node = compiler.compileNode([one, two], input(set));
-    const { chain, dispatch, contentChains, runtimeChains } = compiler.compileAttachment(one, input(set));
+    const { chain, dispatch, contentChains, scopes } = compiler.compileAttachment(one, input(set));
     expect(chain).toBe(node.chains.get(one.chain));
     expect(dispatch).toEqual(node.attachments.find(({ attachment }) => attachment === one)?.dispatch);
-    for (const each of [...contentChains, ...runtimeChains]) expect(node.chains.get(each.name)).toBe(each);
+    for (const each of [...contentChains, ...chainsOfScopes(scopes)]) expect(node.chains.get(each.name)).toBe(each);
   });
 });
