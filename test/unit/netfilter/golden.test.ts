@@ -1,8 +1,8 @@
 /**
  * The exact text that goes to the kernel for a few nodes, in test/golden: each file is input for iptables-restore
- * --noflush, and says in comments what it was made of. `UPDATE_GOLDEN=1` writes them anew. A change in what is there
- * now means that FORMAT in lib/netfilter/render-rule.ts has to be raised, or an upgrade fails the CHECK of every
- * allocation that runs through it.
+ * --noflush, and says in comments what it was made of. `UPDATE_GOLDEN=1` writes them anew. A change in a rule's
+ * text means that FORMAT in lib/netfilter/render-rule.ts has to be raised, or an upgrade fails the CHECK of every
+ * allocation that runs through it; the order in which chains are written means nothing.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
