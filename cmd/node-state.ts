@@ -31,7 +31,7 @@ export async function readKernel(log: Log): Promise<KernelTables> {
   const read = async (family: Family): Promise<KernelTables[Family]> => {
     if (!iptables.has(family) || !hostInterfaces.hasFamily(family)) return "absent";
     try {
-      return parseRuleset(await iptables.save(family));
+      return parseRuleset(await iptables.save(family, { withCounters: true }));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       log.warn({ family, reason }, "Cannot read the kernel's chains");

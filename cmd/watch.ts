@@ -34,7 +34,7 @@ export function builder(yargs: Argv) {
       default: "127.0.0.1:9710",
       describe: "Where /health, /ready and /metrics are served; empty: nowhere",
     })
-    .option("resync", { type: "number", default: 5, describe: "Seconds between two looks for what changed unseen" })
+    .option("resync", { type: "number", default: 8, describe: "Seconds between two looks for what changed unseen" })
     .option("log-level", { choices: LOG_LEVELS, default: "info" as const, describe: "The least that is logged" })
     .example("$0 watch --node ${node.unique.name}", "as a Nomad system job runs it");
 }

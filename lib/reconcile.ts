@@ -13,6 +13,7 @@ export interface Reconciliation {
   readonly isChanged: boolean;
   /** The table as it was read. */
   readonly actual: ActualRuleset;
+  readonly listing: string;
 }
 
 /**
@@ -23,16 +24,17 @@ export interface Reconciliation {
  */
 export async function reconcile(family: Family, { plan, iptables, log }: ReconcileOptions): Promise<Reconciliation> {
   for (let attempt = 1; ; attempt++) {
-    const actual = parseRuleset(await iptables.save(family));
+    const listing = await iptables.save(family);
+    const actual = parseRuleset(listing);
     const planned = plan(actual);
     for (const { chain, reachedFrom } of planned.stuck) {
       log.warn({ family, chain, reachedFrom }, "Cannot remove chain: rules that are not ours lead to it");
     }
-    if (isEmptyPlan(planned)) return { plan: planned, isChanged: false, actual };
+    if (isEmptyPlan(planned)) return { plan: planned, isChanged: false, actual, listing };
     const text = renderPlan(planned);
     try {
       await iptables.restore(family, text);
-      return { plan: planned, isChanged: true, actual };
+      return { plan: planned, isChanged: true, actual, listing };
     } catch (error) {
       log.warn({ family, attempt, error: String(error), text }, "The kernel refused a transaction");
       if (attempt === ATTEMPTS) throw error;

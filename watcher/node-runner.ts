@@ -60,6 +60,8 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   const families = ([4, 6] as const).filter((family) => iptables.has(family) && interfaces.hasFamily(family));
   const compilers = new Map(families.map((family): [Family, Compiler] => [family, createCompiler(family)]));
   const known = new Map<Family, ActualRuleset>();
+  /** What the kernel listed when a resync last found nothing to do, and nothing has been written since. */
+  const listings = new Map<Family, string>();
   let last: Survey | undefined;
 
   return {
@@ -121,16 +123,27 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
         return { isChanged: true, isDrift: false };
       }
     }
+    if (remembered && isFamiliar && isEmptyPlan(plan(remembered)) && (await isUntouched(family))) {
+      return { isChanged: false, isDrift: false };
+    }
     known.delete(family);
-    const { plan: planned, isChanged, actual } = await reconcile(family, { plan, iptables, log });
+    const { plan: planned, isChanged, actual, listing } = await reconcile(family, { plan, iptables, log });
+    if (!isChanged) listings.set(family, withoutCounters(listing));
     await remember(family, { node, planned, actual: shareCompiled(actual, node.chains) });
     // What this pass itself had to change is no drift.
     const isDrift = remembered !== undefined && isFamiliar && renderPlan(plan(remembered)) !== renderPlan(planned);
     return { isChanged, isDrift: isChanged && isDrift };
   }
 
+  /** A table that reads as it did when all was well need not be taken apart again: that costs more than to list it. */
+  async function isUntouched(family: Family): Promise<boolean> {
+    const listing = listings.get(family);
+    return listing !== undefined && withoutCounters(await iptables.save(family)) === listing;
+  }
+
   /** Where jumps were moved it reads again: without a memory, the next change by others would pass for our own. */
   async function remember(family: Family, { node, planned, actual }: Remembered): Promise<void> {
+    if (!isEmptyPlan(planned)) listings.delete(family);
     const predicted = predictRuleset(actual, planned);
     known.set(family, predicted ?? shareCompiled(parseRuleset(await iptables.save(family)), node.chains));
   }
@@ -160,6 +173,18 @@ interface Remembered {
   readonly actual: ActualRuleset;
 }
 
+/**
+ * Comments hold the time, and built-in chains the packets that their policy decided. Both stand before the rules and
+ * after them; to look through megabytes of rules for them would cost more than all else here.
+ */
+function withoutCounters(listing: string): string {
+  const rulesStart = listing.indexOf("\n-A ");
+  const end = listing.lastIndexOf("\nCOMMIT");
+  const head = listing.slice(0, rulesStart === -1 ? end : rulesStart);
+  const rules = rulesStart === -1 ? "" : listing.slice(rulesStart, end);
+  return head.replaceAll(/^(?:#|:(?:INPUT|FORWARD|OUTPUT) ).*$/gm, "") + rules;
+}
+
 /** What there is on this node, as one look found it. */
 interface Survey {
   readonly attachments: readonly Attachment[];
@@ -171,21 +196,22 @@ interface Survey {
   readonly unreadable: ReadonlySet<string>;
 }
 
+/**
+ * An attachment has gone when its interface and its network namespace have, where both are known: a watcher in a
+ * container of its own may not see the host's namespaces.
+ */
 function look(before: readonly Attachment[], { store, interfaces }: RunnerPorts): Survey {
   const { attachments, unreadable } = store.list();
-  const stale = attachments.filter((attachment) => isGone(attachment, interfaces));
+  const present = interfaces.names();
+  const isGone = ({ netns, hostInterface }: Attachment): boolean =>
+    !(hostInterface && present.has(hostInterface.name)) && interfaces.netnsState(netns) === "gone";
+  const stale = attachments.filter(isGone);
   const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
   // A record that is lost is no DEL: the container may run on, and its chain is all that guards it.
-  const lost = before.filter((each) => !attachments.includes(each) && isGone(each, interfaces));
+  const lost = before.filter((each) => !attachments.includes(each) && isGone(each));
   const gone = new Set([...stale, ...lost].map(({ chain }) => chain));
   for (const { chain } of live) gone.delete(chain);
   return { attachments, live, stale, gone, unreadable };
-}
-
-/** Both must be gone where both are known: a watcher in a container of its own may not see the host's namespaces. */
-function isGone({ netns, hostInterface }: Attachment, interfaces: HostInterfaces): boolean {
-  if (hostInterface && interfaces.exists(hostInterface.name)) return false;
-  return interfaces.netnsState(netns) === "gone";
 }
 
 function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {

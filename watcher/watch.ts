@@ -70,7 +70,9 @@ export interface PassObservation {
 /** Wall clocks jump, so what has expired is looked up every second rather than slept until. */
 const TICK_MS = 1000;
 /** A look at the kernel costs more the more it holds; where changes are told, it is only a second line. */
-const MONITORED_RESYNC_MS = 60_000;
+const MONITORED_RESYNC_MS = 300_000;
+/** The longest time until an attachment whose network namespace has gone is noticed. */
+const LOOK_MS = 10_000;
 
 /** Runs the watcher: reads KV, follows this node's attachments, and keeps the kernel at what both say. */
 export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
@@ -190,7 +192,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       sinceLookMs += TICK_MS;
       sinceResyncMs += TICK_MS;
       const isResync = sinceResyncMs >= (monitor.isLive() ? MONITORED_RESYNC_MS : options.resyncMs);
-      const isLook = sinceLookMs >= options.resyncMs;
+      const isLook = sinceLookMs >= LOOK_MS;
       const next = nextExpiry(snapshot.runtimeRules, clock.nowMs());
       if (isResync) sinceResyncMs = 0;
       if (isLook) sinceLookMs = 0;

@@ -25,10 +25,9 @@ export async function check(request: ContainerRequest, { config, ports }: Descri
     familiesToFilter(attachment, ports).map(async (family) => {
       const chains = protectedChains(attachment, family);
       if (!chains) return undefined;
-      const actual = parseRuleset(await ports.iptables.list(family, ["INPUT", "FORWARD", ...chains]));
-      // The firewall plugin's chain may be missing rightly, so it is asked for on its own.
-      const firewall = parseRuleset(await ports.iptables.list(family, ["FORWARD", FIREWALL_CHAIN]));
-      return findFailure(attachment, { family, actual: new Map([...firewall, ...actual]) });
+      // The firewall plugin's chain comes last: it may be missing rightly, and the listing ends there.
+      const listing = await ports.iptables.list(family, ["INPUT", "FORWARD", ...chains, FIREWALL_CHAIN]);
+      return findFailure(attachment, { family, actual: parseRuleset(listing) });
     }),
   );
   const failure = failures.find((each) => each !== undefined);

@@ -83,7 +83,16 @@ interface ReadOptions extends StoreOptions {
 function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => StoredAttachments {
   let known = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
   const sharedRules = new Map<string, readonly Rule[]>();
+  let last: { readonly stamp: string; readonly stored: StoredAttachments } | undefined;
   return () => {
+    const stamp = settledStampOf(folder);
+    if (stamp !== undefined && stamp === last?.stamp) return last.stored;
+    const stored = read();
+    last = stamp === undefined ? undefined : { stamp, stored };
+    return stored;
+  };
+
+  function read(): StoredAttachments {
     const current = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
     const unreadable = new Set<string>();
     if (known.size === 0) sharedRules.clear();
@@ -102,7 +111,17 @@ function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => S
     known = current;
     for (const chain of current.keys()) unreadable.delete(chain);
     return { attachments: [...current.values()].map(({ attachment }) => attachment), unreadable };
-  };
+  }
+}
+
+/**
+ * Changes with every file that comes, goes or is replaced. Undefined while the folder's last change is so fresh that
+ * another one could bear the same time: the kernel keeps time in steps of a few milliseconds.
+ */
+function settledStampOf(folder: string): string | undefined {
+  const stats = statSync(folder, { bigint: true, throwIfNoEntry: false });
+  if (!stats || Math.abs(Date.now() - Number(stats.mtimeMs)) < 100) return undefined;
+  return `${stats.ino}:${stats.mtimeNs}`;
 }
 
 function recordNames(folder: string): readonly { readonly name: string; readonly isAside: boolean }[] {

@@ -1,9 +1,11 @@
-import { existsSync, readFileSync, statfsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
 import type { Family } from "../policy/address.ts";
 
 /** The network interfaces and namespaces of the host, as the kernel shows them in /sys and /proc. */
 export interface HostInterfaces {
   readonly exists: (name: string) => boolean;
+  /** All of them. */
+  readonly names: () => ReadonlySet<string>;
   /**
    * Whether it may be one end of a veth pair. A bridge, an uplink or `lo` is its own link (iflink in
    * Documentation/ABI/testing/sysfs-class-net); one that cannot be seen from here may be anything.
@@ -21,6 +23,7 @@ const NSFS_MAGIC = 0x6e736673;
 
 export const hostInterfaces: HostInterfaces = {
   exists: (name) => existsSync(`/sys/class/net/${name}`),
+  names: () => new Set(existsSync("/sys/class/net") ? readdirSync("/sys/class/net") : []),
   mayHavePeer,
   isBridgePort: (name) => existsSync(`/sys/class/net/${name}/brport`),
   hasFamily: (family) => family === 4 || existsSync("/proc/net/if_inet6"),

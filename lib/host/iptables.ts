@@ -6,12 +6,16 @@ import { runBlocking, runProgram } from "./run-program.ts";
 
 /** Reads the filter table; a caller that only reads gets no more than this. */
 export interface RulesetReader {
-  /** `iptables-save --counters` of the filter table. */
-  readonly save: (family: Family) => Promise<string>;
+  /** `iptables-save` of the filter table; with the rules' counters where asked for. */
+  readonly save: (family: Family, options?: SaveOptions) => Promise<string>;
   /** Lists chains in one call; it ends at the first that does not exist, so name those first that always do. */
   readonly list: (family: Family, chains: readonly string[]) => Promise<string>;
   /** Whether the family's programs are installed. */
   readonly has: (family: Family) => boolean;
+}
+
+export interface SaveOptions {
+  readonly withCounters: boolean;
 }
 
 export interface Iptables extends RulesetReader {
@@ -64,7 +68,8 @@ export function createIptables({ path, signal, isBlocking = false, onStart }: Ip
     run(programName(family, "restore"), ["--noflush", "--wait", String(LOCK_WAIT_SECONDS)], text);
   return {
     has: (family) => find(programName(family, "restore")) !== undefined,
-    save: (family) => run(programName(family, "save"), ["--counters", "--table", "filter"], ""),
+    save: (family, { withCounters } = { withCounters: false }) =>
+      run(programName(family, "save"), [...(withCounters ? ["--counters"] : []), "--table", "filter"], ""),
     restore,
     list: async (family, chains) => {
       try {

@@ -6,7 +6,8 @@
  * A full run writes bench/results.json and bench/RESULTS.md, any other .cache/bench/. A target that is not met is
  * printed as not met and is no failure; a thing that did not happen as it should fails the run.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { cacheDirectory } from "../setup/cache-directory.ts";
 import { ensureConsul } from "../setup/consul.ts";
@@ -33,10 +34,23 @@ const sections: Readonly<Record<SectionName, (bench: Bench) => Promise<Section>>
 };
 
 const openNodes = new Set<ClientNode>();
+let isAbandoned = false;
 
 if (process.getuid?.() === 0) {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => void abandon());
-  await run(parseBenchOptions(process.argv.slice(2)));
+  const options = parseBenchOptions(process.argv.slice(2));
+  // One place for all temporary files, so that none is left whatever happens.
+  const temporary = await mkdtemp(join(tmpdir(), "cni-outbound-bench-"));
+  process.env["TMPDIR"] = temporary;
+  // Not `once`: execa would find itself the only listener, and end the process at once.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void abandon(temporary));
+  try {
+    await run(options);
+  } catch (error) {
+    // What is measured fails when its node goes.
+    if (!isAbandoned) throw error;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
 } else {
   process.stderr.write("Cannot run the bench: it makes network namespaces and must be run as root\n");
   process.exitCode = 1;
@@ -59,7 +73,9 @@ async function run(options: BenchOptions): Promise<void> {
     done.push({ ...section, seconds: (Date.now() - begunAtMs) / 1000 });
     print(["", section.title, ...section.measurements.map(formatMeasurement), ""].join("\n"));
   }
+  const words = process.argv.slice(2);
   const report: Report = {
+    command: ["npm run bench", ...(words.length === 0 ? [] : ["--", ...words])].join(" "),
     startedAt: new Date(startedAtMs).toISOString(),
     seconds: (Date.now() - startedAtMs) / 1000,
     isQuick: options.isQuick,
@@ -82,8 +98,12 @@ async function withNode<T>(backend: ClientNode["backend"], work: (node: ClientNo
 }
 
 /** Leaves the machine as it was. */
-async function abandon(): Promise<void> {
-  await Promise.all([...openNodes].map((node) => node.close()));
+async function abandon(temporary: string): Promise<void> {
+  isAbandoned = true;
+  const nodes = [...openNodes];
+  openNodes.clear();
+  await Promise.allSettled(nodes.map((node) => node.close()));
+  await rm(temporary, { recursive: true, force: true });
   process.exit(130);
 }
 

@@ -2,6 +2,7 @@ import type { LoadReport, Machine } from "./machine.ts";
 import type { Measurement, Section, Target, Unit } from "./section.ts";
 
 export interface Report {
+  readonly command: string;
   readonly startedAt: string;
   readonly seconds: number;
   /** A smoke test of the bench itself: its numbers say nothing. */
@@ -20,7 +21,7 @@ export function formatJson(report: Report): string {
 
 /** For people: one table a section. */
 export function formatMarkdown(report: Report): string {
-  const { machine, load, sections, startedAt, seconds } = report;
+  const { machine, load, sections, command, startedAt, seconds } = report;
   const facts = [
     ["machine", `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB`],
     ["system", `${machine.system}, Linux ${machine.kernel}`],
@@ -29,7 +30,7 @@ export function formatMarkdown(report: Report): string {
     ["Consul", machine.consul],
     ["load at the start", `${load.average.toFixed(2)}, processors busy ${load.busyPercent.toFixed(0)} %`],
     ["stolen by the hypervisor", `${load.stolenPercent.toFixed(1)} % of the run`],
-    ["run", `${startedAt}, ${seconds.toFixed(0)} s, \`npm run bench\`${report.isQuick ? " with `--quick`" : ""}`],
+    ["run", `${startedAt}, ${seconds.toFixed(0)} s, \`${command}\``],
   ];
   return [
     "# Measurements",

@@ -1,23 +1,19 @@
 import { floor, measured, type Section } from "./section.ts";
 import type { Bench } from "./stage.ts";
-import { timeRun } from "./timed-run.ts";
+import { type TimedRun, timeRun } from "./timed-run.ts";
 
 /** How long the executable takes to start, with nothing to do. */
 export async function measureStart({ sizes, executables }: Bench): Promise<Section> {
-  const { outbound, bareWriteSync, bareConsole } = executables;
-  const samples = { outbound: [0], bareWriteSync: [0], bareConsole: [0] };
-  for (const list of Object.values(samples)) list.length = 0;
-  for (let round = -1; round < sizes.starts; round++) {
-    const took = {
-      bareWriteSync: await timeRun({ argv: [bareWriteSync], env: {} }),
-      bareConsole: await timeRun({ argv: [bareConsole], env: {} }),
-      outbound: await timeRun({ argv: [outbound], env: {} }),
-    };
-    // The first reads the files from disk.
-    if (round < 0) continue;
-    samples.bareWriteSync.push(took.bareWriteSync);
-    samples.bareConsole.push(took.bareConsole);
-    samples.outbound.push(took.outbound);
+  const runs = [
+    { what: "bare executable, fs.writeSync", describe: floor, run: nothing(executables.bareWriteSync) },
+    { what: "bare executable, console", describe: floor, run: nothing(executables.bareConsole) },
+    { what: "outbound, fingerprint", describe: measured, run: nothing(executables.outbound) },
+    { what: "outbound, VERSION: all that ADD loads", describe: measured, run: version(executables.outbound) },
+  ].map((each) => ({ ...each, samples: Array.of<number>() }));
+  // The first reads the files from disk.
+  for (const { run } of runs) await timeRun(run);
+  for (let round = 0; round < sizes.starts; round++) {
+    for (const { run, samples } of runs) samples.push(await timeRun(run));
   }
   return {
     name: "start",
@@ -25,10 +21,14 @@ export async function measureStart({ sizes, executables }: Bench): Promise<Secti
     how:
       "From process start to exit, without arguments and with an empty environment, as Nomad's fingerprint runs it. The " +
       "floors are one-line programs built by the same script with the same flags that write the same to the same place.",
-    measurements: [
-      floor("bare executable, fs.writeSync", samples.bareWriteSync),
-      floor("bare executable, console", samples.bareConsole),
-      measured("outbound, fingerprint", samples.outbound),
-    ],
+    measurements: runs.map(({ what, describe, samples }) => describe(what, samples)),
   };
+}
+
+function nothing(executable: string): TimedRun {
+  return { argv: [executable], env: {} };
+}
+
+function version(executable: string): TimedRun {
+  return { argv: [executable], env: { CNI_COMMAND: "VERSION" }, input: '{"cniVersion":"1.0.0"}' };
 }

@@ -162,9 +162,11 @@ export function describeIptables(name: string, open: () => Promise<IptablesUnder
       expect(error).toMatchObject({ input: text, stdout: "-P FORWARD ACCEPT\n" });
     });
 
-    test("counters are listed and start at zero", async () => {
+    test("counters are listed where asked for, and start at zero", async () => {
       await apply(`:${X} - [0:0]`, `-A ${X} -j DROP`);
-      expect((await read()).get(X)?.[0]?.counters).toEqual({ packets: 0, bytes: 0 });
+      const counted = parseRuleset(await iptables.save(4, { withCounters: true }));
+      expect(counted.get(X)?.[0]?.counters).toEqual({ packets: 0, bytes: 0 });
+      expect((await read()).get(X)?.[0]?.counters).toBeUndefined();
     });
 
     test("a log prefix is cut to 29 characters", async () => {

@@ -13,7 +13,7 @@ describeIptables("the fake", async () => {
   return {
     iptables: {
       has: (family) => table.has(family),
-      save: (family) => table.save(family),
+      save: (family, options) => table.save(family, options),
       list: (family, chains) => table.list(family, chains),
       restore: (family, text) => table.restore(family, text),
     },
