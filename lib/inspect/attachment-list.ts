@@ -28,18 +28,24 @@ export function listAttachments(attachments: readonly Attachment[], options: Lis
   return {
     attachments: attachments
       .toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
-      .map((attachment) => ({
-        allocation: attachment.containerId,
-        identity: attachment.identity,
-        network: attachment.network,
-        ifname: attachment.ifname,
-        addresses: attachment.addresses,
-        chain: attachment.chain,
-        mainChain: attachment.policy.mainChain,
-        kernel: chainStates(attachment, kernel),
-        addedAt: attachment.addedAt,
-      })),
+      .map((attachment) => listAttachment(attachment, kernel)),
     unreadable: [...unreadable].toSorted(),
+  };
+}
+
+/** What every command says of an attachment. */
+export function listAttachment(attachment: Attachment, kernel: KernelTables): ListedAttachment {
+  const { containerId, identity, network, ifname, addresses, chain, policy, addedAt } = attachment;
+  return {
+    allocation: containerId,
+    identity,
+    network,
+    ifname,
+    addresses,
+    chain,
+    mainChain: policy.mainChain,
+    kernel: chainStates(attachment, kernel),
+    addedAt,
   };
 }
 

@@ -1,25 +1,17 @@
 import type { Counters } from "../netfilter/parse-ruleset.ts";
-import type { Attachment, Identity } from "../policy/attachment.ts";
+import type { Attachment } from "../policy/attachment.ts";
 import type { Source } from "../policy/evaluate.ts";
 import { formatRule, type Action, type RuleInput } from "../policy/rule.ts";
 import type { RuntimeContext } from "../policy/runtime-rules.ts";
 import { countDefault, countRules } from "./count-rules.ts";
 import { describeRule, describeSource } from "./describe.ts";
+import { listAttachment, type ListedAttachment } from "./attachment-list.ts";
 import { decidingLists, idleRules, phaseOf, type IdleRules, type Phase } from "./effective-rules.ts";
-import { chainStates, readTables, type ChainStates, type KernelTables } from "./kernel.ts";
+import { readTables, type KernelTables } from "./kernel.ts";
 
 /** One attachment of `outbound show --json`. */
-export interface AttachmentView {
-  readonly allocation: string;
-  readonly identity: Identity;
-  readonly network: string;
-  readonly ifname: string;
-  readonly addresses: readonly string[];
-  readonly chain: string;
-  readonly mainChain: string;
-  readonly kernel: ChainStates;
+export interface AttachmentView extends ListedAttachment {
   readonly hostTraffic: "filter" | "allow";
-  readonly addedAt: string;
   /** In order of decision: the first that matches decides. */
   readonly rules: readonly RuleView[];
   /** What becomes of a packet that no rule matches. */
@@ -64,16 +56,8 @@ export function viewAttachment(attachment: Attachment, { context, kernel }: View
     });
   });
   return {
-    allocation: attachment.containerId,
-    identity: attachment.identity,
-    network: attachment.network,
-    ifname: attachment.ifname,
-    addresses: attachment.addresses,
-    chain: attachment.chain,
-    mainChain: policy.mainChain,
-    kernel: chainStates(attachment, kernel),
+    ...listAttachment(attachment, kernel),
     hostTraffic: policy.hostTraffic,
-    addedAt: attachment.addedAt,
     rules: PHASES.flatMap((phase) => rules.filter((rule) => rule.phase === phase)),
     defaultAction: { action: policy.defaultAction, counters: countDefault(attachment, tables) ?? null },
     idle: idleRules(attachment, context).map(({ key, why, rules: idle }) => ({

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { parseDestination } from "../../../lib/inspect/destination.ts";
 import { explain, formatExplanation } from "../../../lib/inspect/explain.ts";
 import { rule, runtimeRulesOf } from "../policy/fixtures.ts";
-import { attachmentWith, type AttachmentChanges } from "./fixtures.ts";
+import type { AttachmentOverrides } from "../../support/attachment.ts";
+import { attachmentWith } from "./fixtures.ts";
 
 const noDb = rule({ host: "10.1.0.0/16", action: "DROP", comment: "frozen" });
 const runtimeRules = runtimeRulesOf({
@@ -10,7 +11,7 @@ const runtimeRules = runtimeRulesOf({
 });
 const hostAddresses = new Set(["10.88.0.1"]);
 
-function explained(destination: string, changes: AttachmentChanges = {}) {
+function explained(destination: string, changes: AttachmentOverrides = {}) {
   const packet = parseDestination(destination);
   return explain(attachmentWith(changes), { packet, context: { runtimeRules, nowMs: 0 }, hostAddresses });
 }

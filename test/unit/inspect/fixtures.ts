@@ -2,38 +2,19 @@ import type { KernelTables } from "../../../lib/inspect/kernel.ts";
 import { createCompiler } from "../../../lib/netfilter/compile-node.ts";
 import { parseRuleset, type ActualRuleset } from "../../../lib/netfilter/parse-ruleset.ts";
 import type { Family } from "../../../lib/policy/address.ts";
-import type { Attachment, StaticPolicy } from "../../../lib/policy/attachment.ts";
+import type { Attachment } from "../../../lib/policy/attachment.ts";
 import type { RuntimeContext } from "../../../lib/policy/runtime-rules.ts";
-
-export interface AttachmentChanges extends Partial<Omit<Attachment, "policy">> {
-  readonly policy?: Partial<StaticPolicy>;
-}
+import { attachmentOf, type AttachmentOverrides } from "../../support/attachment.ts";
 
 /** Attached to the network `egress`, of default/web/app. */
-export function attachmentWith({ policy, ...changes }: AttachmentChanges = {}): Attachment {
-  return {
-    network: "egress",
+export function attachmentWith(changes: AttachmentOverrides = {}): Attachment {
+  return attachmentOf({
     containerId: "8f1c2b3a-1111-2222-3333-444455556666",
-    ifname: "eth0",
     chain: "CNI-OUT-0123456789abcdef0123",
-    addresses: ["10.88.0.2", "fd00:88::2"],
     hostInterface: { name: "veth1", isBridgePort: true },
-    netns: "/var/run/netns/8f1c",
-    identity: { region: "global", namespace: "default", job: "web", group: "app" },
-    policy: {
-      mainChain: "CNI-OUTBOUND",
-      defaultAction: "DROP",
-      staticRules: [],
-      initialRules: [],
-      hostTraffic: "filter",
-      logDenied: false,
-      ...policy,
-    },
-    jobRules: [],
     addedAt: "2026-11-24T06:19:00Z",
-    sequence: 1,
     ...changes,
-  };
+  });
 }
 
 export interface CompileOptions extends RuntimeContext {
