@@ -179,3 +179,30 @@ describe("the identity of listed attachments", () => {
     expect(other.list().attachments[0] === store.list().attachments[0]).toBe(false);
   });
 });
+
+describe("a store that is listed again and again", () => {
+  const settled = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 120));
+
+  test("gives the same answer while the folder has not changed", async () => {
+    store.write(one);
+    await settled();
+    const first = store.list();
+    expect(store.list()).toBe(first);
+  });
+
+  test("sees what comes, is replaced and goes", async () => {
+    store.write(one);
+    await settled();
+    store.list();
+    store.write(two);
+    expect(store.list().attachments).toHaveLength(2);
+    await settled();
+    store.list();
+    store.write({ ...two, addresses: ["10.88.0.9"] });
+    expect(store.list().attachments.flatMap(({ addresses }) => addresses)).toContain("10.88.0.9");
+    await settled();
+    store.list();
+    store.remove(two.chain);
+    expect(store.list().attachments).toEqual([one]);
+  });
+});

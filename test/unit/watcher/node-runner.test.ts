@@ -1,0 +1,150 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createAttachmentStore, type AttachmentStore } from "../../../lib/host/attachment-store.ts";
+import type { HostInterfaces } from "../../../lib/host/host-interfaces.ts";
+import type { Iptables } from "../../../lib/host/iptables.ts";
+import { sharedChainName } from "../../../lib/netfilter/names.ts";
+import { parseRuleset } from "../../../lib/netfilter/parse-ruleset.ts";
+import type { RuntimeRules } from "../../../lib/policy/runtime-rules.ts";
+import { createNodeRunner, type NodeRunner, type PassInput, type PassReport } from "../../../watcher/node-runner.ts";
+import { createFakeIptables } from "../../fakes/fake-iptables.ts";
+import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
+import { attachmentOf } from "../../support/attachment.ts";
+import { rule, runtimeRulesOf } from "../policy/fixtures.ts";
+
+const one = attachmentOf();
+const two = attachmentOf({
+  containerId: "two",
+  addresses: ["10.88.0.3"],
+  hostInterface: { name: "veth2", isBridgePort: true },
+});
+const DENIES = sharedChainName("deny-rules", "global/a");
+const denying = (host: string): RuntimeRules =>
+  runtimeRulesOf({ "global/a": { rules: [rule({ host, action: "DROP" })] } });
+
+let stateDir: string;
+let store: AttachmentStore;
+let log: MemoryLog;
+let kernel: Iptables;
+/** Interfaces on the host, and network namespaces that are there. */
+let present: Set<string>;
+let isReadable: boolean;
+let runner: NodeRunner;
+
+beforeEach(() => {
+  stateDir = mkdtempSync(join(tmpdir(), "cni-outbound-runner-"));
+  log = createMemoryLog();
+  store = createAttachmentStore(stateDir, { log });
+  store.write(one);
+  store.write(two);
+  kernel = createFakeIptables();
+  present = new Set([one, two].flatMap(({ hostInterface, netns }) => [hostInterface?.name ?? "", netns]));
+  isReadable = true;
+  const interfaces: HostInterfaces = {
+    exists: (name) => present.has(name),
+    names: () => present,
+    mayHavePeer: () => true,
+    isBridgePort: () => true,
+    hasFamily: () => true,
+    netnsState: (path) => (present.has(path) ? "present" : "gone"),
+  };
+  const iptables: Iptables = {
+    ...kernel,
+    save: (family, options) =>
+      isReadable ? kernel.save(family, options) : Promise.reject(new Error("must not be read")),
+  };
+  runner = createNodeRunner({ iptables, store, interfaces, log, nowMs: () => 0 });
+});
+afterEach(() => rmSync(stateDir, { recursive: true }));
+
+function pass(runtimeRules: RuntimeRules, input: Partial<PassInput> = {}): Promise<PassReport> {
+  const asked = { isSettled: true, isResync: false, isListing: false, onAttachments: () => {}, persist: () => {} };
+  return runner.pass({ runtimeRules, ...asked, ...input });
+}
+
+async function targetsOf(chain: string): Promise<readonly (string | undefined)[] | undefined> {
+  return parseRuleset(await kernel.save(4))
+    .get(chain)
+    ?.map(({ text }) => text.split(" ")[1]);
+}
+
+describe("a pass over a node", () => {
+  test("puts every attachment's chains into the kernel, and finds nothing to do the second time", async () => {
+    expect((await pass(denying("10.1.1.1"), { isResync: true })).changed).toEqual([4, 6]);
+    const actual = parseRuleset(await kernel.save(4));
+    expect([one, two].every(({ chain }) => (actual.get(chain)?.length ?? 0) > 0)).toBe(true);
+    expect((await pass(denying("10.1.1.1"), { isResync: true })).changed).toEqual([]);
+  });
+
+  test("pushes a change of rules without reading the kernel", async () => {
+    await pass(denying("10.1.1.1"), { isResync: true });
+    isReadable = false;
+    expect((await pass(denying("10.2.2.2"))).changed).toEqual([4]);
+    expect(await targetsOf(DENIES)).toEqual(["10.2.2.2/32"]);
+  });
+
+  test("has the rules on disk before they are in the kernel", async () => {
+    await pass(denying("10.1.1.1"), { isResync: true });
+    let before: Promise<readonly (string | undefined)[] | undefined> | undefined;
+    await pass(denying("10.2.2.2"), { persist: () => void (before = targetsOf(DENIES)) });
+    expect(await before).toEqual(["10.1.1.1/32"]);
+  });
+
+  test("repairs what somebody else changed, and calls that drift", async () => {
+    await pass(denying("10.1.1.1"), { isResync: true });
+    await pass(denying("10.1.1.1"), { isResync: true });
+    await kernel.restore(4, `*filter\n-F ${DENIES}\nCOMMIT\n`);
+    const report = await pass(denying("10.1.1.1"), { isResync: true });
+    expect(report.drifted).toEqual([4]);
+    expect(await targetsOf(DENIES)).toEqual(["10.1.1.1/32"]);
+  });
+
+  test("reads the kernel again after a transaction that it refused", async () => {
+    await pass(denying("10.1.1.1"), { isResync: true });
+    // What is remembered of the main chain no longer holds: a rule of somebody else's leads to our set's chain.
+    await kernel.restore(4, `*filter\n-A FORWARD -j ${DENIES}\nCOMMIT\n`);
+    await pass(runtimeRulesOf({}));
+    expect(await targetsOf(DENIES)).toEqual([]);
+    expect(log.lines.map(({ message }) => message)).toContain(
+      "Cannot remove chain: rules that are not ours lead to it",
+    );
+  });
+});
+
+describe("an attachment whose DEL never came", () => {
+  beforeEach(async () => {
+    await pass(denying("10.1.1.1"), { isResync: true });
+    present.delete(two.hostInterface?.name ?? "");
+  });
+
+  test("stays while its network namespace is there", async () => {
+    await pass(denying("10.1.1.1"), { isListing: true });
+    expect(await targetsOf(two.chain)).not.toBeUndefined();
+  });
+
+  test("goes with chain and record once that has gone too, and only when somebody looks", async () => {
+    present.delete(two.netns);
+    await pass(denying("10.1.1.1"));
+    expect(await targetsOf(two.chain)).not.toBeUndefined();
+    const { attachments } = await pass(denying("10.1.1.1"), { isListing: true });
+    expect(attachments).toEqual([one]);
+    expect(await targetsOf(two.chain)).toBeUndefined();
+    expect(store.list().attachments).toEqual([one]);
+  });
+
+  test("stays before KV has been read", async () => {
+    present.delete(two.netns);
+    await pass(denying("10.1.1.1"), { isListing: true, isSettled: false });
+    expect(await targetsOf(two.chain)).not.toBeUndefined();
+    expect(store.list().attachments).toHaveLength(2);
+  });
+});
+
+test("a record that is lost takes no chain with it while the container's interface is there", async () => {
+  await pass(denying("10.1.1.1"), { isResync: true });
+  store.remove(two.chain);
+  await pass(denying("10.1.1.1"), { isListing: true });
+  expect(await targetsOf(two.chain)).not.toBeUndefined();
+});
