@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { AttachmentStore } from "../lib/host/attachment-store.ts";
 import type { HostInterfaces } from "../lib/host/host-interfaces.ts";
 import type { Iptables } from "../lib/host/iptables.ts";
@@ -60,8 +61,8 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   const families = ([4, 6] as const).filter((family) => iptables.has(family) && interfaces.hasFamily(family));
   const compilers = new Map(families.map((family): [Family, Compiler] => [family, createCompiler(family)]));
   const known = new Map<Family, ActualRuleset>();
-  /** What the kernel listed when a resync last found nothing to do, and nothing has been written since. */
-  const listings = new Map<Family, string>();
+  /** The digest of what the kernel listed when a resync last found nothing to do, where nothing was written since. */
+  const digests = new Map<Family, string>();
   let last: Survey | undefined;
 
   return {
@@ -128,7 +129,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
     }
     known.delete(family);
     const { plan: planned, isChanged, actual, listing } = await reconcile(family, { plan, iptables, log });
-    if (!isChanged) listings.set(family, withoutCounters(listing));
+    if (!isChanged) digests.set(family, digestOf(listing));
     await remember(family, { node, planned, actual: shareCompiled(actual, node.chains) });
     // What this pass itself had to change is no drift.
     const isDrift = remembered !== undefined && isFamiliar && renderPlan(plan(remembered)) !== renderPlan(planned);
@@ -137,13 +138,13 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
 
   /** A table that reads as it did when all was well need not be taken apart again: that costs more than to list it. */
   async function isUntouched(family: Family): Promise<boolean> {
-    const listing = listings.get(family);
-    return listing !== undefined && withoutCounters(await iptables.save(family)) === listing;
+    const digest = digests.get(family);
+    return digest !== undefined && digestOf(await iptables.save(family)) === digest;
   }
 
   /** Where jumps were moved it reads again: without a memory, the next change by others would pass for our own. */
   async function remember(family: Family, { node, planned, actual }: Remembered): Promise<void> {
-    if (!isEmptyPlan(planned)) listings.delete(family);
+    if (!isEmptyPlan(planned)) digests.delete(family);
     const predicted = predictRuleset(actual, planned);
     known.set(family, predicted ?? shareCompiled(parseRuleset(await iptables.save(family)), node.chains));
   }
@@ -174,15 +175,17 @@ interface Remembered {
 }
 
 /**
- * Comments hold the time, and built-in chains the packets that their policy decided. Both stand before the rules and
- * after them; to look through megabytes of rules for them would cost more than all else here.
+ * Tells two listings apart by their chains and rules. Comments, which hold the time, and built-in chains, with the
+ * packets that their policy decided, are left out: they stand before the rules and after them, and to look through
+ * megabytes of rules for them would cost more than all else here.
  */
-function withoutCounters(listing: string): string {
+function digestOf(listing: string): string {
   const rulesStart = listing.indexOf("\n-A ");
   const end = listing.lastIndexOf("\nCOMMIT");
   const head = listing.slice(0, rulesStart === -1 ? end : rulesStart);
   const rules = rulesStart === -1 ? "" : listing.slice(rulesStart, end);
-  return head.replaceAll(/^(?:#|:(?:INPUT|FORWARD|OUTPUT) ).*$/gm, "") + rules;
+  const chains = head.replaceAll(/^(?:#|:(?:INPUT|FORWARD|OUTPUT) ).*$/gm, "");
+  return createHash("sha256").update(chains).update(rules).digest("hex");
 }
 
 /** What there is on this node, as one look found it. */
