@@ -97,7 +97,8 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
           "Removed an attachment whose network namespace has gone without DEL",
         );
       }
-      last = isSettled ? { ...survey, attachments: live, stale: [] } : survey;
+      // What had gone has been removed: the same container may be attached again before anybody looks.
+      last = isSettled ? { ...survey, attachments: live, stale: [], gone: new Set() } : survey;
       return {
         attachments: live,
         changed: done.filter(({ isChanged }) => isChanged).map(({ family }) => family),

@@ -31,6 +31,8 @@ let kernel: Iptables;
 /** Interfaces on the host, and network namespaces that are there. */
 let present: Set<string>;
 let isReadable: boolean;
+/** Transactions that the kernel refuses before it takes one again. */
+let refusals: number;
 let runner: NodeRunner;
 
 beforeEach(() => {
@@ -42,6 +44,7 @@ beforeEach(() => {
   kernel = createFakeIptables();
   present = new Set([one, two].flatMap(({ hostInterface, netns }) => [hostInterface?.name ?? "", netns]));
   isReadable = true;
+  refusals = 0;
   const interfaces: HostInterfaces = {
     exists: (name) => present.has(name),
     names: () => present,
@@ -52,6 +55,7 @@ beforeEach(() => {
   };
   const iptables: Iptables = {
     ...kernel,
+    restore: (family, text) => (refusals-- > 0 ? Promise.reject(new Error("refused")) : kernel.restore(family, text)),
     save: (family, options) =>
       isReadable ? kernel.save(family, options) : Promise.reject(new Error("must not be read")),
   };
@@ -140,6 +144,27 @@ describe("an attachment whose DEL never came", () => {
     expect(await targetsOf(two.chain)).not.toBeUndefined();
     expect(store.list().attachments).toHaveLength(2);
   });
+});
+
+test("a container that is attached again under its id keeps its chain, whatever an earlier look has found", async () => {
+  await pass(denying("10.1.1.1"), { isResync: true });
+  const interfaceName = two.hostInterface?.name ?? "";
+  present.delete(interfaceName);
+  present.delete(two.netns);
+  await pass(denying("10.1.1.1"), { isListing: true });
+  expect(await targetsOf(two.chain)).toBeUndefined();
+
+  // The plugin's ADD: record and chains, before the watcher has looked again.
+  present.add(interfaceName).add(two.netns);
+  store.write(two);
+  await kernel.restore(
+    4,
+    `*filter\n:${two.chain} - [0:0]\n-A ${two.chain} -m comment --comment outbound:1:0123456789abcdef -j DROP\n` +
+      `-I CNI-OUTBOUND 1 -m physdev --physdev-in ${interfaceName} -m comment --comment outbound:1:0123456789abcdef -g ${two.chain}\nCOMMIT\n`,
+  );
+  refusals = 1;
+  await pass(denying("10.2.2.2"));
+  expect(await targetsOf(two.chain)).not.toBeUndefined();
 });
 
 test("a record that is lost takes no chain with it while the container's interface is there", async () => {
