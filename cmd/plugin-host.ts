@@ -5,6 +5,7 @@ import { hostInterfaces, isSameNetns, readUptime } from "../lib/host/host-interf
 import { createIptables } from "../lib/host/iptables.ts";
 import { withNodeLock } from "../lib/host/lock.ts";
 import { readRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
+import { keysOf } from "../lib/policy/scope.ts";
 
 /** The plugin's ports on the real host. Whatever waits gives up when `signal` aborts. */
 export function createPluginHost({ path, signal }: PluginHostOptions): PluginHost {
@@ -19,7 +20,8 @@ export function createPluginHost({ path, signal }: PluginHostOptions): PluginHos
         interfaces: hostInterfaces,
         log,
         withLock: (work) => withNodeLock(work, { signal }),
-        readRuntimeRules: () => readRuntimeRulesCache(cacheDir, { log, readOnly: true }),
+        readRuntimeRules: (attachment) =>
+          readRuntimeRulesCache(cacheDir, { log, readOnly: true, choose: keysOf(attachment) }),
         nowMs,
         uptime: readUptime,
       };

@@ -28,7 +28,7 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
       sequence: ports.uptime(),
     };
     ports.store.write(attachment);
-    const runtimeRules = ports.readRuntimeRules() ?? { node: "", ruleSets: [] };
+    const runtimeRules = ports.readRuntimeRules(attachment) ?? { node: "", ruleSets: [] };
     const attempts = await Promise.allSettled(
       families.map((family) => {
         const compiled = createCompiler(family).compileAttachment(attachment, { runtimeRules, nowMs });

@@ -3,6 +3,7 @@ import type { HostInterfaces } from "../host/host-interfaces.ts";
 import type { Iptables } from "../host/iptables.ts";
 import type { Log } from "../host/log.ts";
 import type { RuntimeRules } from "../policy/runtime-rules.ts";
+import type { ScopedAttachment } from "../policy/scope.ts";
 import type { Logging } from "./config.ts";
 
 /** The world as a verb sees it. */
@@ -13,8 +14,8 @@ export interface PluginPorts {
   readonly log: Log;
   /** Runs `work` while nothing else of ours changes this node's chains. */
   readonly withLock: <T>(work: () => Promise<T>) => Promise<T>;
-  /** The last good snapshot, if there is one. */
-  readonly readRuntimeRules: () => RuntimeRules | undefined;
+  /** What the last good snapshot, if there is one, has for an attachment: a node may know thousands of rule sets. */
+  readonly readRuntimeRules: (attachment: ScopedAttachment) => RuntimeRules | undefined;
   readonly nowMs: () => number;
   /** Centiseconds since the machine started. */
   readonly uptime: () => number;

@@ -1,7 +1,6 @@
-import type { Attachment } from "./attachment.ts";
 import { isInForce } from "./rule-set.ts";
 import type { RuleSet } from "./rule-set.ts";
-import { attachmentScopes, scopePrefix } from "./scope.ts";
+import { attachmentScopes, scopePrefix, type ScopedAttachment } from "./scope.ts";
 import type { Scope } from "./scope.ts";
 
 /** A rule set in force, with where it came from. */
@@ -35,7 +34,7 @@ export interface RuntimeContext {
  * by scope, widest first, and by key within one. It tells a DROP from a REJECT where two sets deny the same packet.
  */
 export function ruleSetsFor(
-  attachment: Pick<Attachment, "network" | "containerId" | "identity">,
+  attachment: ScopedAttachment,
   { runtimeRules, nowMs }: RuntimeContext,
 ): readonly RuntimeRuleSet[] {
   const deciding = Map.groupBy(

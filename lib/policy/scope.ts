@@ -66,14 +66,22 @@ export function watchedPrefix(scope: Scope): string {
   return "namespace" in scope ? join("namespace", scope.namespace) : scopePrefix(scope);
 }
 
+/** As much of an attachment as its scopes depend on. */
+export type ScopedAttachment = Pick<Attachment, "network" | "containerId" | "identity">;
+
+/** Tells, given the node's name, which keys below `<root>/rules/` are of an attachment's scopes. */
+export function keysOf(attachment: ScopedAttachment): (node: string) => (key: string) => boolean {
+  return (node) => {
+    const prefixes = new Set(attachmentScopes(attachment, node).map(scopePrefix));
+    return (key) => prefixes.has(key.slice(0, key.lastIndexOf("/") + 1));
+  };
+}
+
 /**
  * The scopes that an attachment is in, widest first: global, node, network, namespace, its job and the jobs that
  * dispatched it, its group in each of those, its allocation. What is not known of it leaves its scopes out.
  */
-export function attachmentScopes(
-  { network, containerId, identity }: Pick<Attachment, "network" | "containerId" | "identity">,
-  node: string,
-): readonly Scope[] {
+export function attachmentScopes({ network, containerId, identity }: ScopedAttachment, node: string): readonly Scope[] {
   const scopes: Scope[] = [{ kind: "global" }];
   if (node !== "") scopes.push({ kind: "node", node });
   if (network !== "") scopes.push({ kind: "network", network });

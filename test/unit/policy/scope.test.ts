@@ -5,6 +5,7 @@ import {
   decodeSegment,
   encodeSegment,
   formatKey,
+  keysOf,
   neededPrefixes,
   parseKey,
   scopePrefix,
@@ -242,6 +243,43 @@ describe("neededPrefixes", () => {
         for (const scope of attachmentScopes({ network, containerId: "a1", identity: known }, node)) {
           expect(prefixes.some((prefix) => formatKey(scope, "x").startsWith(prefix))).toBe(true);
         }
+      }),
+    );
+  });
+});
+
+describe("keysOf", () => {
+  const job = { network: "egress", containerId: "8f1c", identity: { namespace: "default", job: "a/b", group: "web" } };
+  const isOf = keysOf(job)("n1");
+
+  test.each([
+    "global/x",
+    "node/n1/x",
+    "network/egress/x",
+    "namespace/default/x",
+    "namespace/default/job/a=2Fb/x",
+    "namespace/default/job/a=2Fb/group/web/x",
+    "namespace/default/alloc/8f1c/x",
+  ])("takes %s", (key) => {
+    expect(isOf(key)).toBe(true);
+  });
+
+  test.each([
+    "node/n2/x",
+    "network/other/x",
+    "namespace/team/x",
+    "namespace/default/job/a/x",
+    "namespace/default/job/a=2Fb/group/db/x",
+    "namespace/default/alloc/8f1d/x",
+  ])("leaves %s", (key) => {
+    expect(isOf(key)).toBe(false);
+  });
+
+  test("takes just the keys of the attachment's scopes", () => {
+    fc.assert(
+      fc.property(scopes(), names(), (scope, name) => {
+        const own = attachmentScopes(job, "n1").map(scopePrefix);
+        expect(isOf(formatKey(scope, name))).toBe(own.includes(scopePrefix(scope)));
       }),
     );
   });
