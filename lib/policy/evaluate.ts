@@ -1,9 +1,10 @@
 import { cidrContains, parseAddress } from "./address.ts";
 import type { Cidr, Family } from "./address.ts";
-import type { Attachment } from "./attachment.ts";
+import type { StaticPolicy } from "./attachment.ts";
 import type { Action, Rule } from "./rule.ts";
 import { networkHasRuleSet, ruleSetsFor } from "./runtime-rules.ts";
 import type { RuntimeContext, RuntimeRuleSet } from "./runtime-rules.ts";
+import type { ScopedAttachment } from "./scope.ts";
 
 /** All that decides the packets of one attachment. */
 export interface Policy {
@@ -69,7 +70,7 @@ export function evaluate(policy: Policy, packet: Packet): Decision {
 }
 
 /** `evaluate` for an attachment, with the rule sets that apply to it now. */
-export function evaluateFor(attachment: Attachment, packet: Packet, context: RuntimeContext): Decision {
+export function evaluateFor(attachment: PolicySubject, packet: Packet, context: RuntimeContext): Decision {
   const { staticRules, defaultAction, initialRules } = attachment.policy;
   const policy: Policy = {
     staticRules,
@@ -80,6 +81,12 @@ export function evaluateFor(attachment: Attachment, packet: Packet, context: Run
     runtimeRuleSets: ruleSetsFor(attachment, context),
   };
   return evaluate(policy, packet);
+}
+
+/** What of an attachment decides its packets, wherever it runs. */
+export interface PolicySubject extends ScopedAttachment {
+  readonly policy: Pick<StaticPolicy, "staticRules" | "defaultAction" | "initialRules">;
+  readonly jobRules: readonly Rule[];
 }
 
 interface SourcedRule {
