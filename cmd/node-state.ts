@@ -20,9 +20,10 @@ export function readAttachments(stateDir: string, log: Log): StoredAttachments {
 
 /** The runtime rules as the plugin knows them; where none are cached, that is said and none hold. */
 export function readRuntimeContext(cacheDir: string, log: Log): RuntimeContext {
-  const cached = readRuntimeRulesCache(cacheDir, { log, readOnly: true });
+  const nowMs = Date.now();
+  const cached = readRuntimeRulesCache(cacheDir, { log, readOnly: true, nowMs });
   if (!cached) log.warn({ cacheDir }, "No runtime rules are cached, what Consul KV says is not known");
-  return { runtimeRules: cached ?? { node: "", ruleSets: [] }, nowMs: Date.now() };
+  return { runtimeRules: cached ?? { node: "", ruleSets: [] }, nowMs };
 }
 
 /** The filter tables, with a port that cannot write. Only root may read them: others get to know that and the rest. */

@@ -21,7 +21,7 @@ export function createPluginHost({ path, signal }: PluginHostOptions): PluginHos
         log,
         withLock: (work) => withNodeLock(work, { signal }),
         readRuntimeRules: (attachment) =>
-          readRuntimeRulesCache(cacheDir, { log, readOnly: true, choose: keysOf(attachment) }),
+          readRuntimeRulesCache(cacheDir, { log, readOnly: true, nowMs: nowMs(), choose: keysOf(attachment) }),
         nowMs,
         uptime: readUptime,
       };

@@ -45,7 +45,7 @@ export async function handler({ stateDir, cacheDir, json }: ReconcileArguments):
     async () => {
       const cacheLog = createStderrLog();
       // Under the lock: a watcher writes the cache before the kernel, and must not overtake us in between.
-      const cached = readRuntimeRulesCache(cacheDir, { log: cacheLog, readOnly: true });
+      const cached = readRuntimeRulesCache(cacheDir, { log: cacheLog, readOnly: true, nowMs: Date.now() });
       // Without the rules from KV every runtime deny would look like an orphan.
       const isSettled = cached !== undefined && !cacheLog.hasErrors();
       const { attachments } = await runner.pass({

@@ -90,7 +90,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
     {
       node,
       prefix,
-      cached: readRuntimeRulesCache(cacheDir, { log, readOnly: false }),
+      cached: readRuntimeRulesCache(cacheDir, { log, readOnly: false, nowMs: nowMs() }),
       resyncMs: resync * 1000,
       signal,
     },
@@ -101,7 +101,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
       clock: systemClock,
       random: Math.random,
       log,
-      saveRuntimeRules: (rules) => writeRuntimeRulesCache(cacheDir, rules),
+      saveRuntimeRules: (rules) => writeRuntimeRulesCache(cacheDir, { rules, nowMs: nowMs() }),
       onAttachmentsChanged: (onChange) => watchFolder(store.folder, { onChange, log, signal }),
       onRulesetChanged: (onChange) => monitorRuleset({ path, variant, isOwn: own.has, onChange, log, signal }),
       observe: metrics.observe,

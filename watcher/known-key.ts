@@ -1,4 +1,5 @@
 import type { KvEntry } from "../lib/host/consul.ts";
+import { withoutAccepts } from "../lib/policy/expiry.ts";
 import type { Issue } from "../lib/policy/issue.ts";
 import { formatRuleSet, parseRuleSet } from "../lib/policy/rule-set.ts";
 import type { RuleSet } from "../lib/policy/rule-set.ts";
@@ -55,12 +56,24 @@ export function learn(entry: KvEntry, known: KnownKey | undefined, { nowMs }: { 
     const rejection = { key, modifyIndex, issues: parsed.issues, ...kept, sinceMs: nowMs };
     return { ...nothing, inForce: lastGood, rejection };
   }
+  if (lastGood?.hasExpired === true && isStillExpired(lastGood, { modifyIndex, ruleSet: parsed.value })) {
+    return { ...nothing, inForce: lastGood };
+  }
   const { scope, name } = parsedKey;
   return { ...nothing, inForce: reuse(lastGood, { key, scope, name, modifyIndex, ruleSet: parsed.value }) };
 }
 
 export function isSameEntry(a: KvEntry, b: KvEntry): boolean {
   return a.modifyIndex === b.modifyIndex && a.key === b.key && Buffer.compare(a.value, b.value) === 0;
+}
+
+/** The version that this node has seen expire, read again: after a restart only what is left of it is known. */
+function isStillExpired(
+  lastGood: RuntimeRuleSet,
+  { modifyIndex, ruleSet }: Pick<RuntimeRuleSet, "modifyIndex" | "ruleSet">,
+): boolean {
+  const closed = withoutAccepts({ ...lastGood, ruleSet }).ruleSet;
+  return lastGood.modifyIndex === modifyIndex && isSameRuleSet(lastGood.ruleSet, closed);
 }
 
 /** What says the same is the same object, so that whoever compiles it can tell without looking into it. */

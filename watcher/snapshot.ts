@@ -1,4 +1,5 @@
 import type { KvEntry } from "../lib/host/consul.ts";
+import { closeIfExpired } from "../lib/policy/expiry.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../lib/policy/runtime-rules.ts";
 import { learn } from "./known-key.ts";
 import type { KnownKey, Rejection, UnknownKey } from "./known-key.ts";
@@ -68,6 +69,23 @@ export function applyAnswer(
     rejections: news.flatMap(([, { rejection }]) => rejection ?? []),
     unknownKeys: news.flatMap(([, { unknown }]) => unknown ?? []),
   };
+}
+
+/** Takes the accepts from rule sets that have expired, for good. The same snapshot where none has. */
+export function closeExpired(snapshot: Snapshot, nowMs: number): Snapshot {
+  const { runtimeRules: before } = snapshot;
+  const ruleSets = before.ruleSets.map((ruleSet) => closeIfExpired(ruleSet, nowMs));
+  if (ruleSets.every((ruleSet, index) => ruleSet === before.ruleSets[index])) {
+    return snapshot;
+  }
+  const known = new Map(snapshot.known);
+  for (const inForce of ruleSets) {
+    const now = known.get(inForce.key);
+    if (now !== undefined) {
+      known.set(inForce.key, { ...now, inForce });
+    }
+  }
+  return { ...snapshot, known, runtimeRules: { node: before.node, ruleSets } };
 }
 
 /**

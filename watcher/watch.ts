@@ -3,14 +3,18 @@ import type { Consul } from "../lib/host/consul.ts";
 import type { Log } from "../lib/host/log.ts";
 import type { RulesetMonitor } from "../lib/host/ruleset-monitor.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
-import { nextExpiry, type RuntimeRules } from "../lib/policy/runtime-rules.ts";
+import { nextExpiry } from "../lib/policy/expiry.ts";
+import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
 import { neededPrefixes } from "../lib/policy/scope.ts";
+import { formatTimestamp } from "../lib/policy/timestamp.ts";
+import { createExpiryWarnings } from "./expiry-warnings.ts";
 import type { NodeRunner, PassReport } from "./node-runner.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
 import type { PrefixState } from "./prefix-state.ts";
 import type { RequestLimit } from "./request-limit.ts";
 import {
   applyAnswer,
+  closeExpired,
   createSnapshot,
   hasKeys,
   isInSync,
@@ -67,7 +71,7 @@ export interface PassObservation {
   readonly seconds: number;
 }
 
-/** Wall clocks jump, so what has expired is looked up every second rather than slept until. */
+/** Wall clocks jump, so what has expired is looked up every second, not only when it should have. */
 const TICK_MS = 1000;
 /** A look at the kernel costs more the more it holds; where changes are told, it is only a second line. */
 const MONITORED_RESYNC_MS = 300_000;
@@ -85,6 +89,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   let isListed = false;
   let isSettled = false;
   let isLastPassGood = false;
+  const warnings = createExpiryWarnings();
 
   const watches = createPrefixWatches(
     { root: `${prefix}/rules/` },
@@ -134,6 +139,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     const startedMs = clock.monotonicMs();
     let report: PassReport | undefined;
     try {
+      close(clock.nowMs());
       const { runtimeRules, answered } = snapshot;
       report = await ports.runner.pass({
         runtimeRules,
@@ -152,6 +158,15 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     } finally {
       isLastPassGood = report !== undefined;
       ports.observe({ report, seconds: (clock.monotonicMs() - startedMs) / 1000 });
+    }
+  }
+
+  function close(nowMs: number): void {
+    const before = new Set(snapshot.runtimeRules.ruleSets);
+    snapshot = closeExpired(snapshot, nowMs);
+    for (const ruleSet of snapshot.runtimeRules.ruleSets) {
+      const { key, modifyIndex } = ruleSet;
+      if (!before.has(ruleSet)) log.info({ key, modifyIndex }, "A rule set has expired");
     }
   }
 
@@ -181,25 +196,34 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
 
   async function tick(): Promise<void> {
     let expiry = nextExpiry(snapshot.runtimeRules, clock.nowMs());
-    let sinceLookMs = 0;
-    let sinceResyncMs = 0;
+    let lookedAtMs = clock.monotonicMs();
+    let resyncedAtMs = lookedAtMs;
     while (!signal.aborted) {
       try {
-        await clock.sleep(TICK_MS, signal);
+        await clock.sleep(untilNextTick(expiry, clock.nowMs()), signal);
       } catch {
         return;
       }
-      sinceLookMs += TICK_MS;
-      sinceResyncMs += TICK_MS;
-      const isResync = sinceResyncMs >= (monitor.isLive() ? MONITORED_RESYNC_MS : options.resyncMs);
-      const isLook = sinceLookMs >= LOOK_MS;
+      const nowMs = clock.monotonicMs();
+      const isResync = nowMs - resyncedAtMs >= (monitor.isLive() ? MONITORED_RESYNC_MS : options.resyncMs);
+      const isLook = nowMs - lookedAtMs >= LOOK_MS;
       const next = nextExpiry(snapshot.runtimeRules, clock.nowMs());
-      if (isResync) sinceResyncMs = 0;
-      if (isLook) sinceLookMs = 0;
-      if (isResync || isLook || next !== expiry) loop.request({ isResync, isListing: isResync || isLook });
+      if (isResync) resyncedAtMs = nowMs;
+      if (isLook) lookedAtMs = nowMs;
+      // One that came and expired between two ticks has changed nothing in what expires next.
+      const isOver = next !== expiry || closeExpired(snapshot, clock.nowMs()) !== snapshot;
+      if (isResync || isLook || isOver) loop.request({ isResync, isListing: isResync || isLook });
       expiry = next;
+      for (const { key, modifyIndex, ruleSet } of warnings.due(snapshot.runtimeRules, clock.nowMs())) {
+        const expiresAt = formatTimestamp(ruleSet.expiresAt ?? 0);
+        log.warn({ key, modifyIndex, expiresAt }, "A rule set expires within ten minutes");
+      }
     }
   }
+}
+
+function untilNextTick(expiry: number | undefined, nowMs: number): number {
+  return expiry === undefined ? TICK_MS : Math.max(1, Math.min(TICK_MS, expiry - nowMs));
 }
 
 /** A cache of another node's watcher, as where a disk was copied, has that node's rules. */

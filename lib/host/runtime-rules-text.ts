@@ -15,6 +15,8 @@ export interface RefusedRuleSet {
 
 export interface ParsedRuntimeRules {
   readonly rules: RuntimeRules;
+  /** The latest wall clock known when the text was written, milliseconds since the epoch; 0 where it does not say. */
+  readonly latestMs: number;
   readonly refused: readonly RefusedRuleSet[];
 }
 
@@ -22,10 +24,13 @@ export interface ParsedRuntimeRules {
  * JSON with one rule set a line, in the form in which people write them. Versions read each other's files as long as
  * `format` is the same. A change to what a line starts with needs another number: readers find keys by it.
  */
-export function formatRuntimeRules({ node, ruleSets }: RuntimeRules): string {
-  const head = JSON.stringify({ format: FORMAT, node, ruleSets: [] }).slice(0, -END.length);
-  const lines = ruleSets.map(({ key, modifyIndex, ruleSet }) =>
-    JSON.stringify({ key, modifyIndex, value: formatRuleSet(ruleSet) }),
+export function formatRuntimeRules(
+  { node, ruleSets }: RuntimeRules,
+  { latestMs }: { readonly latestMs: number },
+): string {
+  const head = JSON.stringify({ format: FORMAT, node, latestMs, ruleSets: [] }).slice(0, -END.length);
+  const lines = ruleSets.map(({ key, modifyIndex, ruleSet, hasExpired }) =>
+    JSON.stringify({ key, modifyIndex, value: formatRuleSet(ruleSet), ...(hasExpired && { hasExpired }) }),
   );
   return `${head}\n${lines.join(",\n")}${lines.length > 0 ? "\n" : ""}${END}\n`;
 }
@@ -43,7 +48,7 @@ export function parseRuntimeRules(text: string, { choose }: { readonly choose: K
   if (!text.endsWith(`\n${END}\n`)) {
     throw new Error("Cannot parse runtime rules: the end is missing");
   }
-  const node = parseHead(text.slice(0, headEndsAt));
+  const { node, latestMs } = parseHead(text.slice(0, headEndsAt));
   const isChosen = choose(node);
   const ruleSets: RuntimeRuleSet[] = [];
   const refused: RefusedRuleSet[] = [];
@@ -59,10 +64,11 @@ export function parseRuntimeRules(text: string, { choose }: { readonly choose: K
       }
     }
   }
-  return { rules: { node, ruleSets }, refused };
+  return { rules: { node, ruleSets }, latestMs, refused };
 }
 
-function parseHead(head: string): string {
+/** The first line, whose end the list of rule sets follows. */
+export function parseHead(head: string): { readonly node: string; readonly latestMs: number } {
   const json: unknown = JSON.parse(head + END);
   if (typeof json !== "object" || json === null || !("format" in json) || json.format !== FORMAT) {
     throw new Error(`Cannot parse runtime rules: the format is another one, expected ${FORMAT}`);
@@ -70,7 +76,8 @@ function parseHead(head: string): string {
   if (!("node" in json) || typeof json.node !== "string") {
     throw new Error("Cannot parse runtime rules: the node is missing");
   }
-  return json.node;
+  const latestMs = "latestMs" in json && typeof json.latestMs === "number" ? json.latestMs : 0;
+  return { node: json.node, latestMs };
 }
 
 /** Keys hold no character that JSON escapes. */
@@ -95,7 +102,14 @@ function parseLine(key: string, line: string): RuntimeRuleSet | RefusedRuleSet {
   }
   const { scope, name } = parsedKey;
   const parsed = parseRuleSetJson(value);
-  return parsed.ok
-    ? { key, scope, name, modifyIndex: Number(modifyIndex), ruleSet: parsed.value }
-    : { key, issues: parsed.issues };
+  if (!parsed.ok) return { key, issues: parsed.issues };
+  const hasExpired = "hasExpired" in json && json.hasExpired === true;
+  return {
+    key,
+    scope,
+    name,
+    modifyIndex: Number(modifyIndex),
+    ruleSet: parsed.value,
+    ...(hasExpired && { hasExpired }),
+  };
 }

@@ -12,6 +12,8 @@ export interface RuntimeRuleSet {
   /** Consul's ModifyIndex of the version in force. */
   readonly modifyIndex: number;
   readonly ruleSet: RuleSet;
+  /** This node has seen it expire: its accepts are no longer in `ruleSet`, and do not come back with an earlier clock. */
+  readonly hasExpired?: true;
 }
 
 /** The last good rule sets of every prefix that has been read. */
@@ -51,17 +53,6 @@ export function networkHasRuleSet(network: string, { runtimeRules, nowMs }: Runt
   return runtimeRules.ruleSets.some(
     ({ scope, ruleSet }) => scope.kind === "network" && scope.network === network && decides(ruleSet, nowMs),
   );
-}
-
-/** When the next rule set that is in force now, audited ones included, expires. Milliseconds since the epoch. */
-export function nextExpiry(runtimeRules: RuntimeRules, nowMs: number): number | undefined {
-  let next: number | undefined;
-  for (const { ruleSet } of runtimeRules.ruleSets) {
-    const { expiresAt } = ruleSet;
-    if (expiresAt !== undefined && isInForce(ruleSet, nowMs) && (next === undefined || expiresAt < next))
-      next = expiresAt;
-  }
-  return next;
 }
 
 function decides(ruleSet: RuleSet, nowMs: number): boolean {

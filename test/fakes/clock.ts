@@ -4,6 +4,8 @@ import type { Clock } from "../../lib/host/clock.ts";
 export interface FakeClock extends Clock {
   /** Moves time on, waking sleepers at their moments and letting all that follows from it happen. */
   advance(ms: number): Promise<void>;
+  /** Sets the wall clock forward, or back; no time goes by. */
+  setWallClock(nowMs: number): void;
   /** Lets all happen that needs no time. */
   settle(): Promise<void>;
 }
@@ -15,10 +17,11 @@ interface Sleeper {
 
 export function createFakeClock(startMs = 1_000_000): FakeClock {
   let nowMs = startMs;
+  let wallOffsetMs = 0;
   let sleepers: readonly Sleeper[] = [];
 
   return {
-    nowMs: () => nowMs,
+    nowMs: () => nowMs + wallOffsetMs,
     monotonicMs: () => nowMs,
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
@@ -33,6 +36,9 @@ export function createFakeClock(startMs = 1_000_000): FakeClock {
           reject(toError(signal.reason));
         });
       });
+    },
+    setWallClock(wallMs) {
+      wallOffsetMs = wallMs - nowMs;
     },
     async advance(ms) {
       const untilMs = nowMs + ms;

@@ -11,7 +11,7 @@ export type RuleSets = Readonly<Record<string, Json>>;
 
 /** Makes these the runtime rules that the node last knew, as its watcher would, for the next ADD or pass. */
 export function knowRuntimeRules(node: ClientNode, ruleSets: RuleSets): void {
-  writeRuntimeRulesCache(node.cacheDir, toRuntimeRules(node.name, ruleSets));
+  writeRuntimeRulesCache(node.cacheDir, { rules: toRuntimeRules(node.name, ruleSets), nowMs: Date.now() });
 }
 
 /** One pass over the whole node with these runtime rules, as its watcher would do it. */

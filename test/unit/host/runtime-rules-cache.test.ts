@@ -2,9 +2,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readRuntimeRulesCache, writeRuntimeRulesCache } from "../../../lib/host/runtime-rules-cache.ts";
 import { formatRuntimeRules, parseRuntimeRules } from "../../../lib/host/runtime-rules-text.ts";
+import { closeIfExpired } from "../../../lib/policy/expiry.ts";
 import { parseRuleSetJson } from "../../../lib/policy/rule-set.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../../../lib/policy/runtime-rules.ts";
 import { parseKey } from "../../../lib/policy/scope.ts";
@@ -19,6 +20,12 @@ beforeEach(async () => {
 });
 
 afterEach(() => rm(join(cacheDir, ".."), { recursive: true, force: true }));
+
+const WRITTEN_MS = Date.parse("2026-11-24T12:00:00Z");
+
+function write(written: RuntimeRules, nowMs = WRITTEN_MS): void {
+  writeRuntimeRulesCache(cacheDir, { rules: written, nowMs });
+}
 
 function ruleSet(key: string, json: unknown): RuntimeRuleSet {
   const parsedKey = parseKey(key);
@@ -40,20 +47,20 @@ const rules: RuntimeRules = {
   ],
 };
 
-function read({ readOnly = false, log = createMemoryLog() } = {}): RuntimeRules | undefined {
-  return readRuntimeRulesCache(cacheDir, { log, readOnly });
+function read({ readOnly = false, log = createMemoryLog(), nowMs = WRITTEN_MS } = {}): RuntimeRules | undefined {
+  return readRuntimeRulesCache(cacheDir, { log, readOnly, nowMs });
 }
 
 test("what was written is read back, and replaces what was there", () => {
-  writeRuntimeRulesCache(cacheDir, { node: "n", ruleSets: [] });
+  write({ node: "n", ruleSets: [] });
   expect(read()).toEqual({ node: "n", ruleSets: [] });
 
-  writeRuntimeRulesCache(cacheDir, rules);
+  write(rules);
   expect(read()).toEqual(rules);
 });
 
 test("the file is JSON, and only its owner may read it", async () => {
-  writeRuntimeRulesCache(cacheDir, rules);
+  write(rules);
 
   expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ format: 1, ruleSets: [{ key: "global/deny" }, {}] });
   expect((await stat(file)).mode & 0o777).toBe(0o600);
@@ -69,14 +76,14 @@ test("no file is no cache, and nothing to log", () => {
 });
 
 test("only the chosen keys are read, by the file's own node", () => {
-  writeRuntimeRulesCache(cacheDir, rules);
+  write(rules);
   const nodes: string[] = [];
   const choose = (node: string) => {
     nodes.push(node);
     return (key: string) => key.startsWith("namespace/default/");
   };
 
-  const read = readRuntimeRulesCache(cacheDir, { log: createMemoryLog(), readOnly: true, choose });
+  const read = readRuntimeRulesCache(cacheDir, { log: createMemoryLog(), readOnly: true, nowMs: WRITTEN_MS, choose });
 
   expect(read?.ruleSets).toEqual(rules.ruleSets.slice(1));
   expect(nodes).toEqual([rules.node]);
@@ -86,12 +93,15 @@ const bad: readonly (readonly [string, string])[] = [
   ["nothing", ""],
   ["binary", "\u0000\u0001\u0002"],
   ["other JSON", '{"a": 1}\n]}\n'],
-  ["another format", formatRuntimeRules(rules).replace('"format":1', '"format":2')],
-  ["no node", formatRuntimeRules(rules).replace('"node":', '"nude":')],
-  ["a line that is no rule set", formatRuntimeRules(rules).replace("\n", "\n17,\n")],
-  ["a damaged line", formatRuntimeRules(rules).replace('"modifyIndex":7', '"modifyIndex":')],
-  ["a key of no scope", formatRuntimeRules(rules).replace("global/deny", "globe/deny")],
-  ["an index that is no number", formatRuntimeRules(rules).replace('"modifyIndex":7', '"modifyIndex":"7"')],
+  ["another format", formatRuntimeRules(rules, { latestMs: WRITTEN_MS }).replace('"format":1', '"format":2')],
+  ["no node", formatRuntimeRules(rules, { latestMs: WRITTEN_MS }).replace('"node":', '"nude":')],
+  ["a line that is no rule set", formatRuntimeRules(rules, { latestMs: WRITTEN_MS }).replace("\n", "\n17,\n")],
+  ["a damaged line", formatRuntimeRules(rules, { latestMs: WRITTEN_MS }).replace('"modifyIndex":7', '"modifyIndex":')],
+  ["a key of no scope", formatRuntimeRules(rules, { latestMs: WRITTEN_MS }).replace("global/deny", "globe/deny")],
+  [
+    "an index that is no number",
+    formatRuntimeRules(rules, { latestMs: WRITTEN_MS }).replace('"modifyIndex":7', '"modifyIndex":"7"'),
+  ],
 ];
 
 test.each(bad)("a file with %s is set aside with a log line", async (_, text) => {
@@ -107,7 +117,7 @@ test.each(bad)("a file with %s is set aside with a log line", async (_, text) =>
 });
 
 test("a file that was cut at any point is never taken for a whole one", () => {
-  const text = formatRuntimeRules(rules);
+  const text = formatRuntimeRules(rules, { latestMs: WRITTEN_MS });
   fc.assert(
     fc.property(fc.integer({ min: 0, max: text.length - 1 }), (length) => {
       expect(() => parseRuntimeRules(text.slice(0, length), { choose: () => () => true })).toThrow(Error);
@@ -142,13 +152,13 @@ test("a directory in the file's place is set aside too", async () => {
   await mkdir(file, { recursive: true });
 
   expect(read()).toBeUndefined();
-  writeRuntimeRulesCache(cacheDir, rules);
+  write(rules);
 
   expect(read()).toEqual(rules);
 });
 
 test("a rule set that this version refuses is left out with a log line, and the others are read", async () => {
-  writeRuntimeRulesCache(cacheDir, rules);
+  write(rules);
   await writeFile(file, (await readFile(file, "utf8")).replace('"DROP"', '"MAYBE"'));
   const log = createMemoryLog();
 
@@ -161,6 +171,41 @@ test("a rule set that this version refuses is left out with a log line, and the 
 test("a file that cannot be replaced fails the write and leaves nothing half done", async () => {
   await mkdir(join(file, "in-the-way"), { recursive: true });
 
-  expect(() => writeRuntimeRulesCache(cacheDir, { node: "n", ruleSets: [] })).toThrow(/Cannot write/);
+  expect(() => write({ node: "n", ruleSets: [] })).toThrow(/Cannot write/);
   expect(await readdir(cacheDir)).toEqual(["runtime-rules.json"]);
+});
+
+describe("rule sets that expire", () => {
+  const expiring = ruleSet("global/expires", {
+    rules: [
+      { host: "10.0.0.1", action: "ACCEPT" },
+      { host: "10.0.0.2", action: "DROP" },
+    ],
+    expiresAt: "2026-11-24T13:00:00Z",
+  });
+  const actions = (nowMs: number, log = createMemoryLog()) =>
+    read({ nowMs, log })?.ruleSets.map((each) => each.ruleSet.rules.map(({ action }) => action));
+
+  test("let nothing through while the clock is behind the file, and that is said", () => {
+    write({ node: "n", ruleSets: [expiring, ...rules.ruleSets.slice(0, 1)] });
+    const log = createMemoryLog();
+
+    expect(actions(WRITTEN_MS - 1, log)).toEqual([["DROP"], ["DROP"]]);
+    expect(log.lines).toMatchObject([{ level: "warn", fields: { latest: "2026-11-24T12:00:00.000Z" } }]);
+    expect(actions(WRITTEN_MS)).toEqual([["ACCEPT", "DROP"], ["DROP"]]);
+  });
+
+  test("and so after the file was written again with a clock that was set back", () => {
+    write({ node: "n", ruleSets: [expiring] });
+    write({ node: "n", ruleSets: [expiring] }, 0);
+
+    expect(actions(WRITTEN_MS - 1)).toEqual([["DROP"]]);
+  });
+
+  test("that were seen to have expired are so for the next start too", () => {
+    const closed = closeIfExpired(expiring, Date.parse("2026-11-24T13:00:00Z"));
+    write({ node: "n", ruleSets: [closed] });
+
+    expect(read()?.ruleSets).toEqual([closed]);
+  });
 });

@@ -22,7 +22,7 @@ function fill(): void {
   const { stateDir, cacheDir } = folders;
   const { chain } = attachmentWith();
   createAttachmentStore(stateDir, { log: silentLog }).write(attachmentWith());
-  writeRuntimeRulesCache(cacheDir, { node: "n1", ruleSets: [] });
+  writeRuntimeRulesCache(cacheDir, { rules: { node: "n1", ruleSets: [] }, nowMs: 0 });
   for (const name of [`${chain}.unreadable`, `${chain}.json.77.tmp`])
     writeFileSync(`${stateDir}/attachments/${name}`, "");
   for (const name of ["runtime-rules.json.bad-1", "runtime-rules.json.77.tmp"])

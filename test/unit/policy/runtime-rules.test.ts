@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { networkHasRuleSet, nextExpiry, ruleSetsFor } from "../../../lib/policy/runtime-rules.ts";
+import { networkHasRuleSet, ruleSetsFor } from "../../../lib/policy/runtime-rules.ts";
 import type { RuntimeRules } from "../../../lib/policy/runtime-rules.ts";
 import { runtimeRulesOf } from "./fixtures.ts";
 
@@ -63,23 +63,5 @@ describe("networkHasRuleSet", () => {
     ["node/mesh/x", {}, false],
   ] as const)("for %s %j is %s", (key, ruleSet, has) => {
     expect(networkHasRuleSet("mesh", { runtimeRules: runtimeRulesOf({ [key]: ruleSet }), nowMs: 1000 })).toBe(has);
-  });
-});
-
-describe("nextExpiry", () => {
-  test("is the earliest one still to come, of audited sets too", () => {
-    const runtimeRules = runtimeRulesOf({
-      "global/a": { expiresAt: 3000 },
-      "global/b": { expiresAt: 2000, mode: "audit" },
-      "global/c": { expiresAt: 1000 },
-      "global/d": {},
-    });
-    expect([0, 999, 1000, 2000, 3000].map((nowMs) => nextExpiry(runtimeRules, nowMs))).toEqual([
-      1000,
-      1000,
-      2000,
-      3000,
-      undefined,
-    ]);
   });
 });

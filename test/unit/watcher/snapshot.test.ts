@@ -1,7 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { KvEntry } from "../../../lib/host/consul.ts";
 import {
   applyAnswer,
+  closeExpired,
   createSnapshot,
   hasKeys,
   isInSync,
@@ -200,4 +201,44 @@ test("of ten thousand keys with one change, all others are not parsed again", ()
   const before = new Set(runtimeRules(one).ruleSets);
   expect(runtimeRules(two).ruleSets.filter((ruleSet) => !before.has(ruleSet))).toMatchObject([{ modifyIndex: 20_000 }]);
   expect([...two.known].filter(([key, known]) => one.known.get(key) !== known)).toHaveLength(1);
+});
+
+describe("a rule set that has expired", () => {
+  const expiring = JSON.stringify({
+    rules: [
+      { host: "10.0.0.1", action: "ACCEPT" },
+      { host: "10.0.0.2", action: "DROP" },
+    ],
+    expiresAt: "1970-01-01T00:00:01Z",
+  });
+  const entries = [entry("global/a", 5, expiring), entry("global/b", 6, allow)];
+  const actions = (snapshot: Snapshot) =>
+    runtimeRules(snapshot).ruleSets.map(({ ruleSet }) => ruleSet.rules.map(({ action }) => action));
+  const before = apply(empty, "global/", entries).snapshot;
+
+  test("loses its accepts, and not before", () => {
+    expect(closeExpired(before, 999)).toBe(before);
+    expect(actions(closeExpired(before, 1000))).toEqual([["DROP"], ["ACCEPT"]]);
+  });
+
+  test("stays so when the same version is read again, after a restart too", () => {
+    const closed = closeExpired(before, 1000);
+    expect(actions(apply(closed, "global/", entries).snapshot)).toEqual([["DROP"], ["ACCEPT"]]);
+
+    const restarted = createSnapshot(runtimeRules(closed));
+    expect(actions(apply(restarted, "global/", entries).snapshot)).toEqual([["DROP"], ["ACCEPT"]]);
+  });
+
+  test("comes back with a new version", () => {
+    const closed = createSnapshot(runtimeRules(closeExpired(before, 1000)));
+    const later = expiring.replace("00:00:01Z", "01:00:00Z");
+    expect(actions(apply(closed, "global/", [entry("global/a", 7, later)]).snapshot)).toEqual([["ACCEPT", "DROP"]]);
+  });
+
+  test("is another one where wiped servers give another value the same index", () => {
+    const closed = createSnapshot(runtimeRules(closeExpired(before, 1000)));
+    const other = expiring.replace("10.0.0.2", "10.0.0.3");
+    const read = apply(closed, "global/", [entry("global/a", 5, other)]).snapshot;
+    expect(runtimeRules(read).ruleSets[0]?.ruleSet.rules).toHaveLength(2);
+  });
 });
