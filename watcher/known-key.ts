@@ -1,7 +1,8 @@
 import type { KvEntry } from "../lib/host/consul.ts";
 import { withoutAccepts } from "../lib/policy/expiry.ts";
 import type { Issue } from "../lib/policy/issue.ts";
-import { formatRuleSet, parseRuleSet } from "../lib/policy/rule-set.ts";
+import { parseRuleSet } from "../lib/policy/parse-rule-set.ts";
+import { formatRuleSet } from "../lib/policy/rule-set.ts";
 import type { RuleSet } from "../lib/policy/rule-set.ts";
 import type { RuntimeRuleSet } from "../lib/policy/runtime-rules.ts";
 import { parseKey } from "../lib/policy/scope.ts";

@@ -1,9 +1,10 @@
 import * as z from "zod";
 import type { StaticPolicy } from "../policy/attachment.ts";
 import { expected, toIssues } from "../policy/issue.ts";
+import type { Parsed } from "../policy/issue.ts";
 import { actionSchema, ruleSchema } from "../policy/rule.ts";
-import { show } from "../policy/show.ts";
-import { unknownKeys } from "../policy/unknown-keys.ts";
+import { orList, show } from "../policy/show.ts";
+import { expectedWord, unknownKeys } from "../policy/unknown-keys.ts";
 import { MAX_CHAIN_NAME_BYTES, CHAIN_NAME_PATTERN, mainChainIssue } from "./chain-name.ts";
 import { ABSOLUTE_PATH, DEFAULTS } from "./defaults.ts";
 import { CNI_ERROR, CniError } from "./errors.ts";
@@ -38,17 +39,15 @@ export interface PluginConfig {
  * @throws {CniError} code 7 where it does not validate, code 2 where it asks for a backend that is not built yet
  */
 export function parsePluginConfig(config: JsonObject): PluginConfig {
-  const result = pluginConfigSchema.safeParse(withoutForeignKeys(config));
-  if (!result.success) {
-    throw new CniError(`Cannot parse plugin configuration: ${formatIssues(toIssues(result.error))}`, {
+  const parsed = readPluginConfig(config);
+  if (!parsed.ok) {
+    throw new CniError(`Cannot parse plugin configuration: ${formatIssues(parsed.issues)}`, {
       code: CNI_ERROR.invalidConfig,
     });
   }
-  const { data } = result;
+  const data = parsed.value;
   if (data.backend === "nftables") {
-    throw new CniError("Cannot use backend: nftables is not built yet, expected iptables", {
-      code: CNI_ERROR.unsupportedField,
-    });
+    throw new CniError(`Cannot use backend: ${NO_NFTABLES}`, { code: CNI_ERROR.unsupportedField });
   }
   return {
     policy: {
@@ -70,9 +69,24 @@ export function parsePluginConfig(config: JsonObject): PluginConfig {
   };
 }
 
-/** CNI's own keys, and those that plugins of one chain commonly share. They are not ours to judge. */
+/** Why `parsePluginConfig` refuses the backend that the schema knows already. */
+export const NO_NFTABLES = "nftables is not built yet, expected iptables";
+
+/** The plugin's object as its schema reads it, CNI's own keys left out. Never throws. */
+export function readPluginConfig(config: JsonObject): Parsed<z.output<typeof pluginConfigSchema>> {
+  try {
+    const result = pluginConfigSchema.safeParse(withoutForeignKeys(config));
+    return result.success ? { ok: true, value: result.data } : { ok: false, issues: toIssues(result.error) };
+  } catch (error) {
+    // zod passes issues on as arguments of one call: some 100,000 of them overflow the stack.
+    if (!(error instanceof RangeError)) throw error;
+    return { ok: false, issues: [{ path: "$", message: "found more wrong entries than can be listed" }] };
+  }
+}
+
+/** CNI's own keys, those that plugins of one chain commonly share, and an editor's. They are not ours to judge. */
 const FOREIGN_KEY =
-  /^(?:cniVersion|name|type|prevResult|runtimeConfig|capabilities|args|ipam|dns|ipMasq|disableCheck|cni\.dev\/.*)$/;
+  /^(?:\$schema|cniVersion|name|type|prevResult|runtimeConfig|capabilities|args|ipam|dns|ipMasq|disableCheck|cni\.dev\/.*)$/;
 
 function withoutForeignKeys(config: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(config).filter(([key]) => !FOREIGN_KEY.test(key)));
@@ -109,12 +123,10 @@ const ownKeys = {
   defaultAction: actionSchema.optional(),
   outboundRules: rules.prefault([]),
   runtimeRules: rules.prefault([]),
-  hostTraffic: z.enum(["filter", "allow"], { error: expected("filter or allow") }).default(DEFAULTS.hostTraffic),
-  jobRules: z
-    .enum(["accept", "deny-only", "ignore"], { error: expected("accept, deny-only or ignore") })
-    .default(DEFAULTS.jobRules),
+  hostTraffic: word(["filter", "allow"]).default(DEFAULTS.hostTraffic),
+  jobRules: word(["accept", "deny-only", "ignore"]).default(DEFAULTS.jobRules),
   logDenied: isOn.default(false),
-  backend: z.enum(["iptables", "nftables"], { error: expected("iptables or nftables") }).default(DEFAULTS.backend),
+  backend: word(["iptables", "nftables"]).default(DEFAULTS.backend),
   logging: logging.optional(),
   stateDir: directory.default(DEFAULTS.stateDir),
   cacheDir: directory.default(DEFAULTS.cacheDir),
@@ -145,3 +157,7 @@ export const pluginConfigSchema = z
     if (tooMany !== undefined) context.addIssue({ code: "custom", path: ["outboundRules"], message: tooMany });
   })
   .meta({ patternProperties: { [FOREIGN_KEY.source]: {} } });
+
+function word<const T extends readonly string[]>(words: T) {
+  return z.enum(words, { error: expectedWord(orList(words), { known: words, aliases: {} }) });
+}

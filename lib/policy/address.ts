@@ -78,7 +78,7 @@ function notAnAddress(text: string): Error {
   if (text === "") return refusal("the address is empty", wanted);
   if (text.trim() !== text) return refusal(`${show(text)} has spaces around it`, wanted);
   if (text.includes(",")) return refusal(`${show(text)} holds a comma`, `${wanted}, or a JSON list of them`);
-  return refusal(`names are not addresses: found ${show(text)}`, wanted);
+  return refusal(`names are not addresses: found ${show(text)}`, `${wanted}: names are not resolved`);
 }
 
 function parseOctet(part: string, text: string): number {

@@ -18,6 +18,16 @@ export function toIssues(error: core.$ZodError): readonly Issue[] {
   return error.issues.flatMap((issue) => flatten(issue, []));
 }
 
+/** More would not fit where rejections are told, and be read by nobody. */
+const mostIssues = 20;
+
+/** The first twenty issues, and one that counts those left out. */
+export function firstIssues(issues: readonly Issue[]): readonly Issue[] {
+  if (issues.length <= mostIssues) return issues;
+  const more = issues.length - mostIssues;
+  return [...issues.slice(0, mostIssues), { path: "$", message: `found ${more} more issues, expected none` }];
+}
+
 /** A path as `Issue` writes it; keys that are no plain words are quoted: `$["a b"]`. */
 export function formatPath(path: readonly PropertyKey[]): string {
   return `$${path.map(formatStep).join("")}`;

@@ -1,8 +1,10 @@
-import type { Parsed } from "./issue.ts";
+import type { Issue, Parsed } from "./issue.ts";
+import { findDuplicateKeys } from "./duplicate-keys.ts";
+import { visitJson } from "./visit-json.ts";
 
 /**
- * Parses strict UTF-8 JSON of a bounded size. A leading byte order mark, which Windows editors write, is left out.
- * Never throws.
+ * Parses strict UTF-8 JSON of a bounded size. A leading byte order mark, which Windows editors write, is left out. An
+ * object with one key twice is an issue: JSON.parse would take the last one and say nothing. Never throws.
  */
 export function parseJsonBytes(
   value: Uint8Array,
@@ -14,13 +16,9 @@ export function parseJsonBytes(
   const text = decode(value);
   if (text === undefined) return failure("found bytes that are not UTF-8, expected JSON in UTF-8");
   if (text.trim() === "") return failure("found an empty value, expected JSON");
-  try {
-    return { ok: true, value: JSON.parse(text) };
-  } catch (error) {
-    // Nesting too deep for the engine's parser ends here too, as a RangeError.
-    const reason = error instanceof Error ? error.message : String(error);
-    return failure(`found text that is not JSON (${reason}), expected JSON`);
-  }
+  const json = parse(text);
+  const issues = json === undefined ? [syntaxIssue(text)] : findDuplicateKeys(text);
+  return json === undefined || issues.length > 0 ? { ok: false, issues } : { ok: true, value: json.value };
 }
 
 function decode(value: Uint8Array): string | undefined {
@@ -29,6 +27,21 @@ function decode(value: Uint8Array): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Its own words differ from engine to engine. Nesting too deep for it ends here too, as a RangeError. */
+function parse(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+function syntaxIssue(text: string): Issue {
+  const fault = visitJson(text, {});
+  const where = fault === undefined ? "" : ` at line ${fault.line}, column ${fault.column} (${fault.reason})`;
+  return { path: "$", message: `found text that is not JSON${where}, expected JSON` };
 }
 
 function failure(message: string): Parsed<never> {

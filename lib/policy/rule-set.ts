@@ -1,11 +1,10 @@
 import * as z from "zod";
-import { expected, toIssues } from "./issue.ts";
+import { expected, firstIssues, toIssues } from "./issue.ts";
 import type { Issue, Parsed } from "./issue.ts";
-import { parseJsonBytes } from "./json-bytes.ts";
 import { formatRule, ruleSchema } from "./rule.ts";
 import type { Rule, RuleInput } from "./rule.ts";
 import { formatTimestamp, parseTimestamp } from "./timestamp.ts";
-import { unknownKeys } from "./unknown-keys.ts";
+import { expectedWord, unknownKeys } from "./unknown-keys.ts";
 
 /** The value of one KV key, parsed. */
 export interface RuleSet {
@@ -25,17 +24,20 @@ export interface RuleSetInput {
 }
 
 /** Consul's own limit for a value (`limits.kv_max_value_size`). */
-const largestBytes = 512 * 1024;
+export const LARGEST_VALUE_BYTES = 512 * 1024;
 /** netfilter rules a set may cost in each chain it is compiled to. */
 const largestCost = 20_000;
 /** What xt_multiport takes in one rule, a range counting as two. */
 const portsPerMatch = 15;
-/** More would not fit where rejections are told. */
-const mostIssues = 20;
+
+const modes = {
+  known: ["enforce", "audit"],
+  aliases: { dryrun: "audit", log: "audit", permissive: "audit", enforcing: "enforce", on: "enforce" },
+};
 
 const shape = {
   rules: z.array(ruleSchema, { error: expected("a list of rules") }),
-  mode: z.enum(["enforce", "audit"], { error: expected('"enforce" or "audit"') }).default("enforce"),
+  mode: z.enum(["enforce", "audit"], { error: expectedWord('"enforce" or "audit"', modes) }).default("enforce"),
   expiresAt: z
     .string({ error: expected("RFC 3339 text such as 2026-12-31T18:00:00Z") })
     .meta({ format: "date-time" })
@@ -68,10 +70,14 @@ const listOfRules = z
   .transform((rules): RuleSet => ({ rules, mode: "enforce" }))
   .superRefine(bound);
 
+/** Editors find the schema of a file by this key. It says nothing about the rules. */
+const editorKeys = { $schema: z.string({ error: expected("the address of a JSON Schema") }).optional() };
+
 const fullForm = z
-  .strictObject(shape, {
-    error: unknownKeys("a rule set object", { known: Object.keys(shape), aliases }),
-  })
+  .strictObject(
+    { ...shape, ...editorKeys },
+    { error: unknownKeys("a rule set object", { known: Object.keys(shape), aliases }) },
+  )
   .transform(({ rules, mode, expiresAt, description }): RuleSet => {
     return {
       rules,
@@ -85,25 +91,17 @@ const fullForm = z
 /** All three forms of a value. For the JSON Schema; `parseRuleSet` tells the forms apart, so its issues are nearer. */
 export const ruleSetSchema = z.union([oneRule, listOfRules, fullForm]);
 
-/**
- * Parses a KV value: strict UTF-8 JSON of at most 512 KiB that is one rule, a list of rules, or an object with
- * `rules`. A leading byte order mark, which Windows editors write, is left out. Never throws; at most 21 issues,
- * of which the last counts those left out.
- */
-export function parseRuleSet(value: Uint8Array): Parsed<RuleSet> {
-  const json = parseJsonBytes(value, { largestBytes });
-  return json.ok ? parseRuleSetJson(json.value) : json;
-}
-
-/** Parses what JSON.parse made of a KV value. Never throws. */
+/** Parses what JSON.parse made of a KV value; `parseRuleSet` has its bytes. Never throws. At most 21 issues. */
 export function parseRuleSetJson(json: unknown): Parsed<RuleSet> {
+  const tooMuch = tooCostly(json);
+  if (tooMuch !== undefined) return refused([tooMuch]);
   try {
     const result = formOf(json).safeParse(json);
-    return result.success ? { ok: true, value: result.data } : { ok: false, issues: atMost(toIssues(result.error)) };
+    return result.success ? { ok: true, value: result.data } : refused(toIssues(result.error));
   } catch (error) {
     // zod passes issues on as arguments of one call: some 100,000 of them overflow the stack.
     if (!(error instanceof RangeError)) throw error;
-    return failure("found more wrong entries than can be listed, expected rules");
+    return refused([{ path: "$", message: "found more wrong entries than can be listed, expected rules" }]);
   }
 }
 
@@ -128,13 +126,18 @@ export function ruleCost(rule: Rule): number {
   return Math.max(1, rule.hosts.length) * Math.max(1, Math.ceil(ports / portsPerMatch));
 }
 
+function refused(issues: readonly Issue[]): Parsed<never> {
+  return { ok: false, issues: firstIssues(issues) };
+}
+
 function bound(ruleSet: RuleSet, context: z.RefinementCtx): void {
   const cost = ruleSet.rules.reduce((sum, rule) => sum + ruleCost(rule), 0);
   if (cost <= largestCost) return;
-  context.addIssue({
-    code: "custom",
-    message: `found rules that expand to ${cost} netfilter rules, expected at most ${largestCost}: use larger address blocks and port ranges`,
-  });
+  context.addIssue({ code: "custom", message: costMessage(`${cost}`) });
+}
+
+function costMessage(cost: string): string {
+  return `found rules that expand to ${cost} netfilter rules, expected at most ${largestCost}: use larger address blocks and port ranges`;
 }
 
 /** An object is a rule set by its keys: `rules` decides; else what only a set has, if nothing says rule. */
@@ -143,16 +146,26 @@ function formOf(json: unknown): typeof oneRule | typeof listOfRules | typeof ful
   const keys = Object.keys(json).map((key) => key.toLowerCase());
   if (keys.includes("rules")) return fullForm;
   const isRule = ["host", "proto", "port", "action"].some((key) => keys.includes(key));
-  const isSet = ["rule", "mode", "expiresat", "description"].some((key) => keys.includes(key));
+  const isSet = ["rule", "mode", "expiresat", "description", "$schema"].some((key) => keys.includes(key));
   return isSet && !isRule ? fullForm : oneRule;
 }
 
-function atMost(issues: readonly Issue[]): readonly Issue[] {
-  if (issues.length <= mostIssues) return issues;
-  const more = issues.length - mostIssues;
-  return [...issues.slice(0, mostIssues), { path: "$", message: `found ${more} more issues, expected none` }];
+/**
+ * What is too much for the kernel whatever else is in it is not looked through, as that would take long: a rule costs a
+ * netfilter rule for each of its addresses, and one at least.
+ */
+function tooCostly(json: unknown): Issue | undefined {
+  const cost = rulesIn(json).reduce((sum: number, rule) => sum + Math.max(1, addressesIn(rule)), 0);
+  return cost <= largestCost ? undefined : { path: "$", message: costMessage(`at least ${cost}`) };
 }
 
-function failure(message: string): Parsed<never> {
-  return { ok: false, issues: [{ path: "$", message }] };
+function rulesIn(json: unknown): readonly unknown[] {
+  if (Array.isArray(json)) return json;
+  const rules = typeof json === "object" && json !== null && "rules" in json ? json.rules : undefined;
+  return Array.isArray(rules) ? rules : [json];
+}
+
+function addressesIn(rule: unknown): number {
+  const host = typeof rule === "object" && rule !== null && "host" in rule ? rule.host : undefined;
+  return Array.isArray(host) ? host.length : 1;
 }

@@ -2,6 +2,7 @@ import * as z from "zod";
 import { formatCidr, parseCidr } from "./address.ts";
 import type { Cidr } from "./address.ts";
 import { expected } from "./issue.ts";
+import { didYouMean } from "./nearest-word.ts";
 import { formatPorts, parsePorts } from "./ports.ts";
 import type { PortRange } from "./ports.ts";
 import { orList, show } from "./show.ts";
@@ -39,12 +40,34 @@ const portSchema = z
   .union([z.string(), z.number()], { error: expected('a port, or ports and ranges such as "80,8000-8100"') })
   .transform((port, context) => attempt(context, [], () => parsePorts(port)));
 
+/** What other firewalls call them. */
+const actionAliases = {
+  allow: "ACCEPT",
+  permit: "ACCEPT",
+  pass: "ACCEPT",
+  deny: "DROP",
+  block: "DROP",
+  discard: "DROP",
+  refuse: "REJECT",
+};
+const protocolAliases = {
+  any: "all",
+  "*": "all",
+  "6": "tcp",
+  "17": "udp",
+  "132": "sctp",
+  "1": "icmp",
+  "58": "icmpv6",
+  icmp6: "icmpv6",
+  ipv6icmp: "icmpv6",
+};
+
 /** `ACCEPT`, `DROP` or `REJECT` in any case. */
-export const actionSchema = anyCase(actions);
+export const actionSchema = anyCase(actions, actionAliases);
 
 const shape = {
   host: hostSchema.optional(),
-  proto: anyCase(protocols).optional(),
+  proto: anyCase(protocols, protocolAliases).optional(),
   port: portSchema.optional(),
   action: actionSchema,
   comment: z
@@ -121,7 +144,7 @@ function familyOf(protocol: Protocol): 4 | 6 | undefined {
   return undefined;
 }
 
-function anyCase<T extends string>(words: readonly T[]) {
+function anyCase<T extends string>(words: readonly T[], aliases: Readonly<Record<string, string>>) {
   const wanted = orList(words);
   return z
     .string({ error: expected(wanted) })
@@ -129,7 +152,8 @@ function anyCase<T extends string>(words: readonly T[]) {
     .transform((text, context): T => {
       const word = words.find((candidate) => candidate.toLowerCase() === text.toLowerCase());
       if (word !== undefined) return word;
-      refuse(context, [], `found ${show(text)}, expected ${wanted}`);
+      const hint = didYouMean(text, { known: words, aliases });
+      refuse(context, [], `found ${show(text)}, expected ${wanted}${hint}`);
       return z.NEVER;
     });
 }

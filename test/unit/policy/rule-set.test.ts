@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
-import { formatRuleSet, isInForce, parseRuleSet, ruleCost, ruleSetSchema } from "../../../lib/policy/rule-set.ts";
+import { parseRuleSet } from "../../../lib/policy/parse-rule-set.ts";
+import { formatRuleSet, isInForce, ruleCost, ruleSetSchema } from "../../../lib/policy/rule-set.ts";
 import type { RuleSet } from "../../../lib/policy/rule-set.ts";
 import { ruleSchema } from "../../../lib/policy/rule.ts";
 import { ruleSets } from "./arbitraries.ts";
@@ -157,7 +158,7 @@ describe("parseRuleSet", () => {
     const rule = { host, proto: "tcp", port: "1,3,5,7,9,11,13,15,17,19,21,23,25,27,29", action: "ACCEPT" };
     expect(parseJson([rule, rule]).ok).toBe(true);
     expect(issuesOf(parseJson([rule, rule, { action: "DROP" }]))[0]).toMatch(
-      /^\$: found rules that expand to 20001 netfilter rules, expected at most 20000/,
+      /^\$: found rules that expand to at least 20001 netfilter rules, expected at most 20000/,
     );
     expect(parseJson({ rules: [rule, rule, { action: "DROP" }] }).ok).toBe(false);
     expect(parseJson({ ...rule, port: `${rule.port},31,33-35` }).ok).toBe(true);

@@ -48,14 +48,20 @@ describe("ruleSchema", () => {
 
   test.each([
     [{}, "$.action: missing, expected ACCEPT, DROP or REJECT"],
-    [{ action: "ALLOW" }, '$.action: found "ALLOW", expected ACCEPT, DROP or REJECT'],
-    [{ action: "ACCEPT " }, '$.action: found "ACCEPT ", expected ACCEPT, DROP or REJECT'],
+    [{ action: "ALLOW" }, '$.action: found "ALLOW", expected ACCEPT, DROP or REJECT: did you mean "ACCEPT"?'],
+    [{ action: "ACCEPT " }, '$.action: found "ACCEPT ", expected ACCEPT, DROP or REJECT: did you mean "ACCEPT"?'],
     [{ action: true }, "$.action: found true, expected ACCEPT, DROP or REJECT"],
     [{ action: null }, "$.action: found null, expected ACCEPT, DROP or REJECT"],
-    [{ action: "DROP", proto: "any" }, '$.proto: found "any", expected tcp, udp, sctp, icmp, icmpv6 or all'],
+    [
+      { action: "DROP", proto: "any" },
+      '$.proto: found "any", expected tcp, udp, sctp, icmp, icmpv6 or all: did you mean "all"?',
+    ],
     [{ action: "DROP", proto: 6 }, "$.proto: found 6, expected tcp, udp, sctp, icmp, icmpv6 or all"],
     [{ action: "DROP", proto: null }, "$.proto: found null, expected tcp, udp, sctp, icmp, icmpv6 or all"],
-    [{ action: "DROP", proto: "ſctp" }, '$.proto: found "ſctp", expected tcp, udp, sctp, icmp, icmpv6 or all'],
+    [
+      { action: "DROP", proto: "ſctp" },
+      '$.proto: found "ſctp", expected tcp, udp, sctp, icmp, icmpv6 or all: did you mean "sctp"?',
+    ],
     [{ action: "DROP", host: null }, "$.host: found null, expected an IPv4 or IPv6 address or CIDR, or a list of them"],
     [
       { action: "DROP", host: {} },
@@ -69,7 +75,7 @@ describe("ruleSchema", () => {
     ],
     [
       { action: "DROP", host: ["::1", "db"] },
-      '$.host[1]: Cannot parse address: names are not addresses: found "db", expected an IPv4 or IPv6 address or CIDR',
+      '$.host[1]: Cannot parse address: names are not addresses: found "db", expected an IPv4 or IPv6 address or CIDR: names are not resolved',
     ],
     [
       { action: "DROP", proto: "tcp", port: 70_000 },
