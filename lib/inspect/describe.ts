@@ -5,7 +5,7 @@ import { formatPorts } from "../policy/ports.ts";
 import type { Rule } from "../policy/rule.ts";
 
 /** A list of hundreds of addresses is for `--json`. */
-const SHOWN_HOSTS = 3;
+export const SHOWN_HOSTS = 3;
 
 /** `DROP tcp to 10.1.2.0/24, 10.2.0.1 port 80,443` */
 export function describeRule({ action, protocol, hosts, ports }: Rule): string {

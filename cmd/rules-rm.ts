@@ -1,0 +1,67 @@
+import type { ArgumentsCamelCase, Argv } from "yargs";
+import { formatRuleSet } from "../lib/policy/rule-set.ts";
+import { describeConflict } from "../lib/rules/conflict.ts";
+import { describeRemoval } from "../lib/rules/describe-removal.ts";
+import type { RuleSetEntry } from "../lib/rules/entry.ts";
+import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
+import { withConsul, withDoubt, type ConsulSession } from "./consul-session.ts";
+import { checkIndex, indexOption } from "./index-option.ts";
+import { examples } from "./examples.ts";
+import { jsonOption } from "./options.ts";
+import { printJson, printText } from "./print.ts";
+import { namePositional, needsFor, readEntry, readPlace, suggestKeys, type RuleSetPlace } from "./rule-set-entry.ts";
+import { scopeOptions } from "./scope-options.ts";
+
+export const command = "rm <name>";
+export const describe = "Remove a rule set, and only the version that was read";
+
+export function builder(yargs: Argv) {
+  return namePositional(jsonOption(indexOption(consulOptions(scopeOptions(yargs))))).epilogue(
+    [
+      ...examples({
+        "by its scope and name": "$0 rules rm allow-db --namespace default --job web",
+        "by its whole key": "$0 rules rm global/deny-metadata",
+      }),
+      "Shows what goes, and removes it unless somebody else has changed it meanwhile.",
+      "Give --index the ModifyIndex that get printed to remove only what you saw.",
+      "",
+      "JSON: { key, scope: { kind, … }, name, modifyIndex: of what was removed,",
+      "        ruleSet: { rules: [], mode, expiresAt?, description? } | null, raw }",
+      "Exit code 0: removed, 1: not removed, or no such rule set, 2: wrong usage.",
+      "",
+      CONSUL_NOTE,
+    ].join("\n"),
+  );
+}
+
+type RmArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;
+
+export async function handler({ name, index, json, ...flags }: RmArguments): Promise<void> {
+  const place = readPlace(name, flags);
+  await withConsul(needsFor(place, "write"), async (session) => {
+    const { key } = place;
+    const entry = await readEntry(place, session);
+    if (!entry) {
+      throw new Error(`Cannot remove ${key}: there is no such rule set${await suggestKeys(place, session)}`);
+    }
+    checkIndex({ action: "remove", key, index, nowIndex: entry.modifyIndex });
+    if (!json) printText(describeRemoval(entry));
+    await remove(place, entry, session);
+    if (json) printJson(toJson(place, entry));
+    else printText("Removed");
+  });
+}
+
+async function remove(place: RuleSetPlace, { modifyIndex }: RuleSetEntry, session: ConsulSession): Promise<void> {
+  const { root, key } = place;
+  const change = { key: `${root}${key}`, modifyIndex, signal: session.signal };
+  if (await withDoubt(key, () => session.kv.remove(change))) return;
+  const now = await readEntry(place, session);
+  const nowIndex = now?.modifyIndex ?? 0;
+  throw new Error(describeConflict({ action: "remove", key, readIndex: modifyIndex, nowIndex }));
+}
+
+function toJson({ key, scope, name }: RuleSetPlace, { modifyIndex, parsed, value }: RuleSetEntry): object {
+  const ruleSet = parsed.ok ? formatRuleSet(parsed.value) : null;
+  return { key, scope, name, modifyIndex, ruleSet, raw: new TextDecoder().decode(value) };
+}
