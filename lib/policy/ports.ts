@@ -16,7 +16,7 @@ const highest = 65_535;
  */
 export function parsePorts(value: string | number): readonly PortRange[] {
   if (typeof value === "number") return [single(parseNumber(value))];
-  return merge(value.split(",").map((part) => parseRange(part.trim(), value)));
+  return mergeRanges(value.split(",").map((part) => parseRange(part.trim(), value)));
 }
 
 /** `80,443,8000-8100`. */
@@ -54,7 +54,8 @@ function single(port: number): PortRange {
   return { first: port, last: port };
 }
 
-function merge(ranges: readonly PortRange[]): readonly PortRange[] {
+/** Ranges that touch or overlap become one. Sorted. */
+export function mergeRanges(ranges: readonly PortRange[]): readonly PortRange[] {
   const merged: PortRange[] = [];
   for (const range of ranges.toSorted((a, b) => a.first - b.first)) {
     const before = merged.at(-1);
