@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
+import { readObserved } from "../lib/host/observed-file.ts";
 import { viewAttachment } from "../lib/inspect/attachment-view.ts";
 import { findAllocation } from "../lib/inspect/find-allocation.ts";
 import { formatView } from "../lib/inspect/format-view.ts";
@@ -20,14 +21,23 @@ export function builder(yargs: Argv) {
         "Counters start again at 0 when a chain is written anew. They are - where the",
         "kernel does not have the rule or could not be read, which takes root.",
         "",
+        "A rule set in mode audit decides nothing. Its counters say what it would have",
+        "decided; its accepts count nothing for who accepts by default. The connections",
+        "that it would have denied or accepted, and with logDenied those denied, are what",
+        "the watcher saw in the kernel's log: a few lines a second. Times are UTC.",
+        "",
         "JSON: { attachments: [{ allocation, identity, network, ifname, addresses: [],",
         "          chain, mainChain, kernel: { ipv4, ipv6 }, hostTraffic, addedAt,",
         "          rules: [{ phase: deny|static|accept, from,",
         "                    source: { kind: static|initial|job|runtime, index, key? },",
         "                    rule, text, counters: { packets, bytes } | null }],",
-        "          defaultAction: { action, counters },",
-        "          idle: [{ from, why: audit|expired|replaced,",
+        "          defaultAction: { action, counters }, denied: [seen],",
+        "          audited: [{ from, key, rules: [{ phase: deny|accept, rule, text,",
+        "                                           counters }], seen: [seen] }],",
+        "          idle: [{ from, why: expired|replaced,",
         "                   rules: [], texts: [] }] }] }",
+        "seen: { wouldBe?: accepted|denied, protocol, destination, port?, lines,",
+        "        firstSeen, lastSeen }",
       ].join("\n"),
     );
 }
@@ -45,7 +55,8 @@ export async function handler({ alloc, stateDir, cacheDir, json }: ShowArguments
   const attachments = findAllocation(alloc, readAttachments(stateDir, log).attachments);
   const context = readRuntimeContext(cacheDir, log);
   const kernel = await readKernel(log);
-  const views = attachments.map((attachment) => viewAttachment(attachment, { context, kernel }));
+  const observed = readObserved(stateDir, { log });
+  const views = attachments.map((attachment) => viewAttachment(attachment, { context, kernel, observed }));
   if (json) printJson({ attachments: views });
-  else printText([...views.map(formatView), COUNTERS_NOTE].join("\n\n"));
+  else printText([...views.map((view) => formatView(view, context)), COUNTERS_NOTE].join("\n\n"));
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { isAttachmentChain } from "../netfilter/names.ts";
 import { isMissing, removeIfPresent } from "./atomic-file.ts";
+import { OBSERVED_FILE } from "./observed-file.ts";
 
 export interface StateFolders {
   readonly stateDir: string;
@@ -13,8 +14,13 @@ export function findStateFiles({ stateDir, cacheDir }: StateFolders): readonly s
     const [, chain = ""] = /^(.+?)\.(?:json|unreadable|json\.\d+\.tmp)$/.exec(name) ?? [];
     return isAttachmentChain(chain);
   });
+  const observed = namesIn(stateDir).filter((name) => name.replace(/\.\d+\.tmp$/, "") === OBSERVED_FILE);
   const caches = namesIn(cacheDir).filter((name) => /^runtime-rules\.json(?:\.bad-\d+|\.\d+\.tmp)?$/.test(name));
-  return [...records.map((name) => `${stateDir}/attachments/${name}`), ...caches.map((name) => `${cacheDir}/${name}`)];
+  return [
+    ...records.map((name) => `${stateDir}/attachments/${name}`),
+    ...observed.map((name) => `${stateDir}/${name}`),
+    ...caches.map((name) => `${cacheDir}/${name}`),
+  ];
 }
 
 export interface StateRemoval {

@@ -1,13 +1,15 @@
 import type { Counters } from "../netfilter/parse-ruleset.ts";
+import type { ObservedConnection } from "../observed/connection.ts";
 import type { Attachment } from "../policy/attachment.ts";
 import type { Source } from "../policy/evaluate.ts";
 import { formatRule, type Action, type RuleInput } from "../policy/rule.ts";
 import type { RuntimeContext } from "../policy/runtime-rules.ts";
-import { countDefault, countRules } from "./count-rules.ts";
+import { countAudited, countDefault, countRules } from "./count-rules.ts";
 import { describeRule, describeSource } from "./describe.ts";
 import { listAttachment, type ListedAttachment } from "./attachment-list.ts";
-import { decidingLists, idleRules, phaseOf, type IdleRules, type Phase } from "./effective-rules.ts";
+import { auditedSets, decidingLists, idleRules, phaseOf, type IdleRules, type Phase } from "./effective-rules.ts";
 import { readTables, type KernelTables } from "./kernel.ts";
+import { seenAudited, seenDenied, type SeenConnection } from "./seen-connections.ts";
 
 /** One attachment of `outbound show --json`. */
 export interface AttachmentView extends ListedAttachment {
@@ -16,6 +18,10 @@ export interface AttachmentView extends ListedAttachment {
   readonly rules: readonly RuleView[];
   /** What becomes of a packet that no rule matches. */
   readonly defaultAction: { readonly action: Action; readonly counters: Counters | null };
+  /** What the default action denied it, as far as the kernel logged it (`logDenied`); the last first. */
+  readonly denied: readonly SeenConnection[];
+  /** Rule sets that decide nothing and count what they would have decided. */
+  readonly audited: readonly AuditView[];
   /** Rules that concern it and decide nothing now. */
   readonly idle: readonly IdleView[];
 }
@@ -31,6 +37,19 @@ export interface RuleView {
   readonly counters: Counters | null;
 }
 
+export interface AuditView {
+  readonly from: string;
+  readonly key: string;
+  readonly rules: readonly AuditedRuleView[];
+  /** What it would have decided of this attachment's connections, as far as the kernel logged it; the last first. */
+  readonly seen: readonly SeenConnection[];
+}
+
+/** Counters are what the rule would have decided, of all attachments that the rule set applies to. */
+export interface AuditedRuleView extends Pick<RuleView, "rule" | "text" | "counters"> {
+  readonly phase: Exclude<Phase, "static">;
+}
+
 export interface IdleView {
   readonly from: string;
   readonly why: IdleRules["why"];
@@ -38,7 +57,10 @@ export interface IdleView {
   readonly texts: readonly string[];
 }
 
-export function viewAttachment(attachment: Attachment, { context, kernel }: ViewOptions): AttachmentView {
+export function viewAttachment(
+  attachment: Attachment,
+  { context, kernel, observed = [] }: ViewOptions,
+): AttachmentView {
   const { policy } = attachment;
   const tables = readTables(kernel);
   const rules = decidingLists(attachment, context).flatMap((list) => {
@@ -60,6 +82,21 @@ export function viewAttachment(attachment: Attachment, { context, kernel }: View
     hostTraffic: policy.hostTraffic,
     rules: PHASES.flatMap((phase) => rules.filter((rule) => rule.phase === phase)),
     defaultAction: { action: policy.defaultAction, counters: countDefault(attachment, tables) ?? null },
+    denied: seenDenied(attachment, observed),
+    audited: auditedSets(attachment, context).map((set) => {
+      const counted = countAudited(set, tables);
+      return {
+        from: `KV ${set.key}`,
+        key: set.key,
+        rules: set.ruleSet.rules.map((rule, index): AuditedRuleView => ({
+          phase: rule.action === "ACCEPT" ? "accept" : "deny",
+          rule: formatRule(rule),
+          text: describeRule(rule),
+          counters: counted[index] ?? null,
+        })),
+        seen: seenAudited(attachment, { ...set, observed }),
+      };
+    }),
     idle: idleRules(attachment, context).map(({ key, why, rules: idle }) => ({
       from: key === undefined ? "conflist runtimeRules" : `KV ${key}`,
       why,
@@ -72,6 +109,8 @@ export function viewAttachment(attachment: Attachment, { context, kernel }: View
 export interface ViewOptions {
   readonly context: RuntimeContext;
   readonly kernel: KernelTables;
+  /** What the watcher has seen in the kernel's log. */
+  readonly observed?: readonly ObservedConnection[];
 }
 
 const PHASES: readonly Phase[] = ["deny", "static", "accept"];

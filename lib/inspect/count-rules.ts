@@ -1,10 +1,12 @@
 import { compileAttachmentChain } from "../netfilter/compile-attachment.ts";
 import { compileRule } from "../netfilter/compile-rules.ts";
-import { compileRuleChains, compileStaticChain } from "../netfilter/compile-shared.ts";
+import { compileAudited, compileRuleChains, compileStaticChain } from "../netfilter/compile-shared.ts";
+import { sharedChainName } from "../netfilter/names.ts";
 import type { ActualRule, ActualRuleset, Counters } from "../netfilter/parse-ruleset.ts";
 import { renderRule } from "../netfilter/render-rule.ts";
 import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
+import type { RuntimeRuleSet } from "../policy/runtime-rules.ts";
 import { phaseOf, type RuleList } from "./effective-rules.ts";
 
 /**
@@ -21,6 +23,32 @@ export function countRules(
     list.rules.forEach((rule, index) => {
       for (const compiled of compileRule(rule, family)) {
         counted[index] = sum(counted[index], take(phaseOf(rule, list), renderRule(compiled, family).hash));
+      }
+    });
+  }
+  return counted;
+}
+
+/**
+ * What the kernel counted for each rule of an audited rule set: packets that the rule would have decided. The chain is
+ * shared as an enforced one is.
+ */
+export function countAudited(
+  { key, ruleSet }: Pick<RuntimeRuleSet, "key" | "ruleSet">,
+  tables: ReadonlyMap<Family, ActualRuleset>,
+): readonly (Counters | undefined)[] {
+  const counted: (Counters | undefined)[] = ruleSet.rules.map(() => undefined);
+  const names = {
+    static: undefined,
+    deny: sharedChainName("deny-audit", key),
+    accept: sharedChainName("accept-audit", key),
+  };
+  for (const [family, table] of tables) {
+    const take = takeFrom(table, names);
+    ruleSet.rules.forEach((rule, index) => {
+      for (const compiled of compileAudited(rule, { family, key })) {
+        const { hash } = renderRule(compiled, family);
+        counted[index] = sum(counted[index], take(phaseOf(rule, { isStatic: false }), hash));
       }
     });
   }

@@ -2,7 +2,7 @@ import type { Attachment } from "../policy/attachment.ts";
 import type { Source } from "../policy/evaluate.ts";
 import { isInForce } from "../policy/rule-set.ts";
 import type { Rule } from "../policy/rule.ts";
-import { networkHasRuleSet, ruleSetsFor, type RuntimeContext } from "../policy/runtime-rules.ts";
+import { networkHasRuleSet, ruleSetsFor, type RuntimeContext, type RuntimeRuleSet } from "../policy/runtime-rules.ts";
 import { attachmentScopes, scopePrefix } from "../policy/scope.ts";
 
 /** Denies of runtime and job rules, then static rules, then accepts of runtime and job rules (contract section 6). */
@@ -44,25 +44,37 @@ export function phaseOf({ action }: Rule, { isStatic }: Pick<RuleList, "isStatic
   return action === "ACCEPT" ? "accept" : "deny";
 }
 
-/** Rules that concern an attachment and decide nothing now. */
+/** The rule sets of an attachment's scopes that are audited, in the order in which they would decide. */
+export function auditedSets(
+  attachment: Attachment,
+  { runtimeRules, nowMs }: RuntimeContext,
+): readonly RuntimeRuleSet[] {
+  const audited = runtimeRules.ruleSets.filter(({ ruleSet }) => ruleSet.mode === "audit" && isInForce(ruleSet, nowMs));
+  return attachmentScopes(attachment, runtimeRules.node).flatMap((scope) =>
+    audited
+      .filter((each) => scopePrefix(each.scope) === scopePrefix(scope))
+      .toSorted((left, right) => (left.key < right.key ? -1 : 1)),
+  );
+}
+
+/** Rules that concern an attachment and decide nothing now, and are not counted either. */
 export interface IdleRules {
   /** The KV key, or absent for the conflist's `runtimeRules`. */
   readonly key?: string;
   /** `replaced`: the network's scope has a rule set in KV, so the conflist's `runtimeRules` step back. */
-  readonly why: "audit" | "expired" | "replaced";
+  readonly why: "expired" | "replaced";
   readonly rules: readonly Rule[];
 }
 
-/** Audited and expired rule sets of the attachment's scopes, and initial rules that a rule set replaced. */
+/** Expired rule sets of the attachment's scopes, and initial rules that a rule set replaced. */
 export function idleRules(attachment: Attachment, context: RuntimeContext): readonly IdleRules[] {
   const { runtimeRules, nowMs } = context;
   const { initialRules } = attachment.policy;
   const prefixes = new Set(attachmentScopes(attachment, runtimeRules.node).map(scopePrefix));
   const isReplaced = initialRules.length > 0 && networkHasRuleSet(attachment.network, context);
   const sets = runtimeRules.ruleSets.flatMap(({ key, scope, ruleSet }): readonly IdleRules[] => {
-    if (!prefixes.has(scopePrefix(scope))) return [];
-    if (!isInForce(ruleSet, nowMs)) return [{ key, why: "expired", rules: ruleSet.rules }];
-    return ruleSet.mode === "audit" ? [{ key, why: "audit", rules: ruleSet.rules }] : [];
+    if (!prefixes.has(scopePrefix(scope)) || isInForce(ruleSet, nowMs)) return [];
+    return [{ key, why: "expired", rules: ruleSet.rules }];
   });
   return [...(isReplaced ? [{ why: "replaced", rules: initialRules } as const] : []), ...sets];
 }

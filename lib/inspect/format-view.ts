@@ -2,10 +2,12 @@ import type { Counters } from "../netfilter/parse-ruleset.ts";
 import type { AttachmentView, IdleView, RuleView } from "./attachment-view.ts";
 import { describeIdentity } from "./describe.ts";
 import type { Phase } from "./effective-rules.ts";
+import { formatSeen } from "./seen-connections.ts";
+import { wrap } from "../rules/wrap.ts";
 import { alignColumns } from "./table.ts";
 
 /** What `outbound show` prints of one attachment. */
-export function formatView(view: AttachmentView): string {
+export function formatView(view: AttachmentView, { nowMs }: { readonly nowMs: number }): string {
   const { kernel, defaultAction } = view;
   const facts = alignColumns([
     ["Allocation", view.allocation],
@@ -15,35 +17,50 @@ export function formatView(view: AttachmentView): string {
     ["Chain", `${view.chain} (IPv4 ${kernel.ipv4}, IPv6 ${kernel.ipv6})`],
     ["To host", HOST_TRAFFIC[view.hostTraffic]],
   ]);
+  const audited = view.audited.flatMap(({ rules }) => rules);
   const width = Math.max(
-    ...[defaultAction, ...view.rules].flatMap(({ counters }) => counterCells(counters).map((cell) => cell.length)),
+    ...[defaultAction, ...view.rules, ...audited].flatMap(({ counters }) =>
+      counterCells(counters).map((cell) => cell.length),
+    ),
     HEADING.length,
   );
-  const lines = (rule: Pick<RuleView, "text" | "from" | "counters" | "rule">): readonly string[] => {
-    const { comment } = rule.rule;
-    const counts = counterCells(rule.counters).map((cell) => cell.padStart(width));
-    return [
-      `${counts.join("  ")}  ${rule.text}`,
-      `${" ".repeat(2 * width + 4)}${rule.from}${comment === undefined ? "" : `: ${JSON.stringify(comment)}`}`,
-    ];
-  };
-  return [
-    ...facts,
-    "",
+  const counted = ({ counters, text }: Pick<RuleView, "counters" | "text">): string =>
+    [...counterCells(counters).map((cell) => cell.padStart(width)), text].join("  ");
+  const under = " ".repeat(2 * width + 4);
+  const lines = (rule: RuleView): readonly string[] => [
+    counted(rule),
+    `${under}${rule.from}${rule.rule.comment === undefined ? "" : `: ${JSON.stringify(rule.rule.comment)}`}`,
+  ];
+  const list = [
     `${[HEADING, "BYTES"].map((cell) => cell.padStart(width)).join("  ")}  RULE, first match decides`,
     ...PHASES.flatMap(({ phase, title }) => {
       const rules = view.rules.filter((rule) => rule.phase === phase);
       return [title, ...(rules.length === 0 ? ["  none"] : rules.flatMap(lines))];
     }),
     "4. Default action",
-    `${counterCells(defaultAction.counters)
-      .map((cell) => cell.padStart(width))
-      .join("  ")}  ${defaultAction.action} everything else`,
+    counted({ ...defaultAction, text: `${defaultAction.action} everything else` }),
+    ...formatSeen(view.denied, { nowMs }),
+    ...(view.audited.length === 0 ? [] : ["Audited: decides nothing, counts what it would have decided"]),
+    ...view.audited.flatMap(({ from, rules, seen }) => [
+      `  ${from}`,
+      ...rules.flatMap((rule) => [
+        counted(rule),
+        ...(rule.rule.comment === undefined ? [] : [`${under}${JSON.stringify(rule.rule.comment)}`]),
+      ]),
+      ...formatSeen(seen, { nowMs }),
+    ]),
     ...formatIdle(view.idle),
+  ];
+  return [
+    ...facts.map((line) => wrap(line, { indent: FACTS_INDENT })),
+    "",
+    ...list.map((line) => wrap(line, { indent: under.length })),
   ].join("\n");
 }
 
 const HEADING = "PACKETS";
+/** Under the values of `Allocation` and the other facts. */
+const FACTS_INDENT = 12;
 
 const PHASES: readonly { readonly phase: Phase; readonly title: string }[] = [
   { phase: "deny", title: "1. Runtime and job rules that deny" },
@@ -57,7 +74,6 @@ const HOST_TRAFFIC = {
 } as const;
 
 const WHY: Readonly<Record<IdleView["why"], string>> = {
-  audit: "mode audit",
   expired: "expired",
   replaced: "KV has a rule set for this network",
 };

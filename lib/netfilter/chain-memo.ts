@@ -6,10 +6,12 @@ import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
 import { attachmentScopes, scopePrefix, watchedPrefix, type Scope } from "../policy/scope.ts";
 import type { Chain } from "./chain.ts";
 import {
+  compileAuditChains,
   compileMarkChains,
   compileRuleChains,
   compileScopeChain,
   compileStaticChain,
+  type AuditChains,
   type RuleChains,
 } from "./compile-shared.ts";
 import type { CompiledChains, ScopeChainSet } from "./compiled.ts";
@@ -25,6 +27,7 @@ const NO_CHAINS: ScopeChainSet = { prefix: "", members: [] };
 export interface ScopeIndex {
   readonly node: string;
   readonly chainsOf: (scope: KnownScope) => ScopeChainSet;
+  /** Whether a rule set of that scope is in force and enforced. */
   readonly hasRuleSets: (scope: Scope) => boolean;
 }
 
@@ -33,7 +36,7 @@ export function indexScopes({ runtimeRules, nowMs }: PolicyInput, memo: Memo): S
   const byScope = new Map<string, RuntimeRuleSet[]>();
   for (const runtimeRuleSet of runtimeRules.ruleSets) {
     const { ruleSet, scope } = runtimeRuleSet;
-    if (ruleSet.mode !== "enforce" || !isInForce(ruleSet, nowMs)) continue;
+    if (!isInForce(ruleSet, nowMs)) continue;
     if (scope.kind === "node" && scope.node !== node) continue;
     const identity = scopeIdentity(scope);
     const known = byScope.get(identity);
@@ -43,8 +46,12 @@ export function indexScopes({ runtimeRules, nowMs }: PolicyInput, memo: Memo): S
   return {
     node,
     chainsOf: (known) => memo.scopeChains(known, byScope.get(known.identity) ?? []),
-    hasRuleSets: (scope) => byScope.has(scopeIdentity(scope)),
+    hasRuleSets: (scope) => (byScope.get(scopeIdentity(scope)) ?? []).some(isEnforced),
   };
+}
+
+function isEnforced({ ruleSet }: RuntimeRuleSet): boolean {
+  return ruleSet.mode === "enforce";
 }
 
 /** The node's own scope is one on a node, and the plugin need not know the node's name to find its chain. */
@@ -86,6 +93,8 @@ export interface KnownScope {
 export interface RenderedRuleChains {
   readonly deny?: RenderedChain;
   readonly accept?: RenderedChain;
+  /** Chains that audited rules lead to. */
+  readonly logs?: readonly RenderedChain[];
 }
 
 export function createMemo(family: Family): Memo {
@@ -96,14 +105,19 @@ export function createMemo(family: Family): Memo {
   const scopes = new Map<string, { readonly ruleSets: readonly RuntimeRuleSet[]; readonly chains: ScopeChainSet }>();
   const attachmentScopeLists = new WeakMap<Attachment, ScopeList>();
   const attachments = new WeakMap<Attachment, AttachmentParts & { readonly chains: CompiledChains }>();
-  const renderLists = ({ deny, accept }: RuleChains): RenderedRuleChains => ({
+  const renderLists = ({ deny, accept, logs }: RuleChains & Partial<AuditChains>): RenderedRuleChains => ({
     ...(deny && { deny: render(deny) }),
     ...(accept && { accept: render(accept) }),
+    ...(logs && { logs: logs.map(render) }),
   });
   const setChains = (runtimeRuleSet: RuntimeRuleSet): RenderedRuleChains =>
     remember(sets, runtimeRuleSet, () => {
-      const { key: identity, ruleSet } = runtimeRuleSet;
-      return renderLists(compileRuleChains(ruleSet.rules, { family, identity }));
+      const { key, ruleSet } = runtimeRuleSet;
+      return renderLists(
+        isEnforced(runtimeRuleSet)
+          ? compileRuleChains(ruleSet.rules, { family, identity: key })
+          : compileAuditChains(ruleSet.rules, { family, key }),
+      );
     });
   return {
     family,
@@ -161,7 +175,7 @@ function renderScope(
     prefix: watchedPrefix(scope),
     ...(hasDeny && { deny: render(compileScopeChain("deny-scope", { prefix, chains: denies })) }),
     ...(hasAccept && { accept: render(compileScopeChain("accept-scope", { prefix, chains: accepts })) }),
-    members: [...denies, ...accepts],
+    members: [...members.flatMap(({ logs = [] }) => logs), ...denies, ...accepts],
   };
 }
 

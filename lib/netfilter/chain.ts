@@ -17,6 +17,8 @@ export interface RuleMatch {
   readonly notBridgePort?: string;
   /** Packets that answer a connection opened from the other side (`--ctdir REPLY`). */
   readonly isReply?: true;
+  /** Whether the packet belongs to a connection that nobody has answered yet (`--ctstate NEW`). */
+  readonly isNew?: boolean;
   /** Whether the packet carries the accept mark. */
   readonly isMarked?: boolean;
   /** The destination's type in the host's routing table (xt_addrtype). */
@@ -34,7 +36,8 @@ export type Target =
   /** Tells the sender: `reset` by a TCP reset (for TCP only), `reject` by ICMP port unreachable. */
   | { readonly kind: "reject" | "reset" }
   | { readonly kind: "mark" | "unmark" }
-  | { readonly kind: "log"; readonly prefix: string };
+  /** A line of level `warning`, or of `debug`, which consoles do not show by default. */
+  | { readonly kind: "log"; readonly prefix: string; readonly level?: "debug" };
 
 export interface ChainRule {
   readonly match: RuleMatch;

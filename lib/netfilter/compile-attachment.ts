@@ -2,6 +2,7 @@ import { parseAddress, type Cidr, type Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
 import type { Chain, ChainRule, Target } from "./chain.ts";
 import { withTarget } from "./compile-rules.ts";
+import { deniedPrefix } from "./log-prefix.ts";
 import { PASS_CHAIN } from "./names.ts";
 
 /** Neighbour and router solicitation and advertisement (RFC 4861); without them an IPv6 address is unreachable. */
@@ -114,8 +115,9 @@ function jumpRules(chains: readonly string[]): readonly ChainRule[] {
   return chains.map((chain) => ({ match: {}, target: { kind: "jump", chain } }));
 }
 
-/** A prefix has 29 bytes (xt_LOG): room for half of an allocation's id, which is enough to find it by. */
 function logRule(containerId: string): ChainRule {
-  const prefix = `outbound ${containerId.slice(0, 18)}: `;
-  return { match: { limitPerSecond: LOG_LIMIT_PER_SECOND }, target: { kind: "log", prefix } };
+  return {
+    match: { limitPerSecond: LOG_LIMIT_PER_SECOND },
+    target: { kind: "log", prefix: deniedPrefix(containerId) },
+  };
 }

@@ -1,7 +1,7 @@
 import type { Cidr, Family } from "../policy/address.ts";
 import type { PortRange } from "../policy/ports.ts";
 import type { Action, Protocol, Rule } from "../policy/rule.ts";
-import type { ChainRule, RuleMatch } from "./chain.ts";
+import type { ChainRule, RuleMatch, Target } from "./chain.ts";
 import { ACCEPT_CHAIN } from "./names.ts";
 
 /** xt_multiport takes 15 ports, a range counting as two (XT_MULTI_PORTS in linux/netfilter/xt_multiport.h). */
@@ -9,17 +9,15 @@ const MULTIPORT_UNITS = 15;
 
 /** The rules of one family that `rule` stands for: one for each of its addresses and groups of ports. */
 export function compileRule(rule: Rule, family: Family): readonly ChainRule[] {
-  const protocol = protocolIn(rule.protocol, family);
-  if (protocol === "none") return [];
-  const base: RuleMatch = protocol === "all" ? {} : { protocol };
-  return destinationsIn(rule.hosts, family).flatMap((destination) =>
-    portGroups(rule.ports).flatMap((ports) =>
-      withTarget(
-        { ...base, ...(destination && { destination }), ...(ports && { destinationPorts: ports }) },
-        rule.action,
-      ),
-    ),
-  );
+  return matchesOf(rule, family).flatMap((match) => withTarget(match, rule.action));
+}
+
+/** The same matches, each sent on to one target whatever the rule's action: one rule also for what is refused. */
+export function compileRuleTo(
+  rule: Rule,
+  { family, target }: { readonly family: Family; readonly target: Target },
+): readonly ChainRule[] {
+  return matchesOf(rule, family).map((match) => ({ match, target }));
 }
 
 /**
@@ -45,6 +43,19 @@ export function withTarget(match: RuleMatch, action: Action): readonly ChainRule
 /** The rules of one family, in order. */
 export function compileRules(rules: readonly Rule[], family: Family): readonly ChainRule[] {
   return rules.flatMap((rule) => compileRule(rule, family));
+}
+
+function matchesOf(rule: Rule, family: Family): readonly RuleMatch[] {
+  const protocol = protocolIn(rule.protocol, family);
+  if (protocol === "none") return [];
+  const base: RuleMatch = protocol === "all" ? {} : { protocol };
+  return destinationsIn(rule.hosts, family).flatMap((destination) =>
+    portGroups(rule.ports).map((ports) => ({
+      ...base,
+      ...(destination && { destination }),
+      ...(ports && { destinationPorts: ports }),
+    })),
+  );
 }
 
 function protocolIn(protocol: Protocol, family: Family): NonNullable<RuleMatch["protocol"]> | "all" | "none" {

@@ -9,10 +9,19 @@ export const PASS_CHAIN = "CNI-OUT-PASS";
 export const FIREWALL_CHAIN = "CNI-FORWARD";
 
 /**
- * The kinds of chain that attachments share. `static` and `rules` are named after their content, `scope` and
- * `key` after the scope or KV key whose rules they hold at the moment.
+ * The kinds of chain that attachments share. `static` is named after its content, a `scope` after the scope, `rules`
+ * after their content or the KV key whose rules they hold at the moment; `audit` and `log` are of an audited key.
  */
-export type SharedKind = "static" | "deny-scope" | "accept-scope" | "deny-rules" | "accept-rules";
+export type SharedKind =
+  | "static"
+  | "deny-scope"
+  | "accept-scope"
+  | "deny-rules"
+  | "accept-rules"
+  | "deny-audit"
+  | "accept-audit"
+  | "deny-log"
+  | "accept-log";
 
 const SHARED_PREFIX: Readonly<Record<SharedKind, string>> = {
   static: "CNI-OUTST-",
@@ -20,10 +29,14 @@ const SHARED_PREFIX: Readonly<Record<SharedKind, string>> = {
   "accept-scope": "CNI-OUTAS-",
   "deny-rules": "CNI-OUTDR-",
   "accept-rules": "CNI-OUTAR-",
+  "deny-audit": "CNI-OUTDA-",
+  "accept-audit": "CNI-OUTAA-",
+  "deny-log": "CNI-OUTDL-",
+  "accept-log": "CNI-OUTAL-",
 };
 
 const ATTACHMENT_CHAIN = /^CNI-OUT-[0-9a-f]{20}$/;
-const SHARED_CHAIN = /^CNI-OUT(?:ST|DS|AS|DR|AR)-[0-9a-f]{18}$/;
+const SHARED_CHAIN = /^CNI-OUT(?:ST|[DA][SRAL])-[0-9a-f]{18}$/;
 
 export interface AttachmentId {
   readonly network: string;
@@ -56,6 +69,11 @@ export function isAttachmentChain(name: string): boolean {
 /** Whether a chain holds the jumps to a scope's accepting rules; it may rightly be empty. */
 export function isAcceptScopeChain(name: string): boolean {
   return name.startsWith(SHARED_PREFIX["accept-scope"]);
+}
+
+/** Whether a chain holds the conflist's `outboundRules`, of all attachments for which they are the same. */
+export function isStaticChain(name: string): boolean {
+  return name.startsWith(SHARED_PREFIX.static);
 }
 
 /** Whether a chain can only be ours by its name. Main chains are not: their name is the operator's choice. */

@@ -63,6 +63,7 @@ function renderMatch(match: RuleMatch, family: Family): string {
   }
   if (match.destinationType) parts.push(`-m addrtype --dst-type ${match.destinationType}`);
   if (match.isReply) parts.push("-m conntrack --ctdir REPLY");
+  if (match.isNew !== undefined) parts.push(`-m conntrack ${match.isNew ? "" : "! "}--ctstate NEW`);
   if (match.isMarked !== undefined) {
     parts.push(`-m mark ${match.isMarked ? "" : "! "}--mark ${ACCEPT_MARK}/${ACCEPT_MARK}`);
   }
@@ -95,7 +96,7 @@ function renderTarget(target: Target): string {
     case "unmark":
       return `-j MARK --set-xmark 0x0/${ACCEPT_MARK}`;
     case "log":
-      return `-j LOG --log-prefix "${target.prefix}"`;
+      return `-j LOG --log-prefix "${target.prefix}"${target.level ? ` --log-level ${target.level}` : ""}`;
     case "drop":
       return "-j DROP";
     case "reject":

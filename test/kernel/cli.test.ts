@@ -147,7 +147,7 @@ describe.each(variants)("on a node with iptables-%s, the command line", (backend
     const { stdout } = await outbound(node, "show", "8f1c0001");
     expect(stdout).toContain("2. Static rules\n");
     expect(stdout).toContain('KV namespace/default/job/web/db[1]: "orders"');
-    expect(stdout).toContain("KV global/later: mode audit");
+    expect(stdout).toContain("Audited: decides nothing, counts what it would have decided\n  KV global/later\n");
     expect(stdout).toContain("their counters are those of all attachments that go through\n");
   });
 

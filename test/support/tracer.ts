@@ -153,6 +153,8 @@ function readCondition(option: string, value: string): Condition {
       return ({ destinationType }) => destinationType === value;
     case "--ctdir":
       return ({ isReply = false }) => value === (isReply ? "REPLY" : "ORIGINAL");
+    case "--ctstate":
+      return ({ isReply = false }) => value.split(",").includes(isReply ? "ESTABLISHED" : "NEW");
     case "--mark": {
       const [wanted = 0, mask = 0] = value.split("/").map(Number);
       return (_, mark) => (mark & mask) === wanted;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createAttachmentStore } from "../../../lib/host/attachment-store.ts";
 import { silentLog } from "../../../lib/host/log.ts";
+import { writeObserved } from "../../../lib/host/observed-file.ts";
 import { writeRuntimeRulesCache } from "../../../lib/host/runtime-rules-cache.ts";
 import { findStateFiles, removeStateFiles } from "../../../lib/host/state-files.ts";
 import { attachmentWith } from "../inspect/fixtures.ts";
@@ -22,9 +23,11 @@ function fill(): void {
   const { stateDir, cacheDir } = folders;
   const { chain } = attachmentWith();
   createAttachmentStore(stateDir, { log: silentLog }).write(attachmentWith());
+  writeObserved(stateDir, []);
   writeRuntimeRulesCache(cacheDir, { rules: { node: "n1", ruleSets: [] }, nowMs: 0 });
   for (const name of [`${chain}.unreadable`, `${chain}.json.77.tmp`])
     writeFileSync(`${stateDir}/attachments/${name}`, "");
+  writeFileSync(`${stateDir}/observed.json.77.tmp`, "");
   for (const name of ["runtime-rules.json.bad-1", "runtime-rules.json.77.tmp"])
     writeFileSync(`${cacheDir}/${name}`, "");
 }
@@ -32,7 +35,7 @@ function fill(): void {
 test("whatever the plugin and the watcher write is found and removed, folders included", () => {
   fill();
   const files = findStateFiles(folders);
-  expect(files).toHaveLength(6);
+  expect(files).toHaveLength(8);
   const { removed, left } = removeStateFiles(folders);
   expect(removed).toEqual([...files, `${folders.stateDir}/attachments`, folders.stateDir, folders.cacheDir]);
   expect(left).toEqual([]);
@@ -42,9 +45,11 @@ test("whatever the plugin and the watcher write is found and removed, folders in
 test("what is not ours stays, and the folder with it", () => {
   fill();
   writeFileSync(`${folders.stateDir}/attachments/notes.json`, "");
+  writeFileSync(`${folders.stateDir}/observed.json.mine`, "");
   mkdirSync(`${folders.cacheDir}/other`);
   const { left } = removeStateFiles(folders);
   expect(left).toEqual([`${folders.stateDir}/attachments`, folders.stateDir, folders.cacheDir]);
+  expect(readdirSync(folders.stateDir)).toEqual(["attachments", "observed.json.mine"]);
   expect(readdirSync(`${folders.stateDir}/attachments`)).toEqual(["notes.json"]);
   expect(readdirSync(folders.cacheDir)).toEqual(["other"]);
 });

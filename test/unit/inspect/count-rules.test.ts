@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { viewAttachment } from "../../../lib/inspect/attachment-view.ts";
 import type { KernelTables } from "../../../lib/inspect/kernel.ts";
+import { sharedChainName } from "../../../lib/netfilter/names.ts";
 import { parseRuleset } from "../../../lib/netfilter/parse-ruleset.ts";
 import type { Attachment } from "../../../lib/policy/attachment.ts";
 import type { RuntimeRules } from "../../../lib/policy/runtime-rules.ts";
@@ -67,6 +68,23 @@ describe("counters", () => {
     const last = texts.slice(-rules).map(({ text }) => text);
     const count = (chain: string, text: string): number => (chain === attachment.chain && last.includes(text) ? 7 : 0);
     expect(countersOf(attachment, { count }).defaultAction).toEqual(all);
+  });
+
+  test("of an audited rule set are those of its own chains, one a packet also where it would refuse", () => {
+    const attachment = attachmentWith();
+    const rules = [rule({ action: "REJECT" }), web];
+    const runtimeRules = runtimeRulesOf({ "global/a": { rules, mode: "audit" }, "global/b": { rules } });
+    const count = (chain: string): number =>
+      ({ [sharedChainName("deny-audit", "global/a")]: 5, [sharedChainName("accept-audit", "global/a")]: 7 })[chain] ??
+      0;
+    const context = { runtimeRules, nowMs: 0 };
+    const kernel: KernelTables = { 4: tableOf([attachment], { family: 4, ...context, count }), 6: "unreadable" };
+    const [view] = viewAttachment(attachment, { context, kernel }).audited;
+    expect(view?.rules.map(({ phase, counters }) => [phase, counters?.packets])).toEqual([
+      ["deny", 5],
+      // Two addresses of the family.
+      ["accept", 14],
+    ]);
   });
 
   test("are null where the kernel does not have the rule", () => {

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { viewAttachment } from "../../../lib/inspect/attachment-view.ts";
-import { decidingLists, idleRules, phaseOf } from "../../../lib/inspect/effective-rules.ts";
+import { auditedSets, decidingLists, idleRules, phaseOf } from "../../../lib/inspect/effective-rules.ts";
 import { evaluate, evaluateFor } from "../../../lib/policy/evaluate.ts";
 import { ruleSchema } from "../../../lib/policy/rule.ts";
 import { rules } from "../policy/arbitraries.ts";
@@ -72,7 +72,7 @@ test("the first rule shown that matches a packet is the one that decides it", ()
 describe("idleRules", () => {
   const attachment = attachmentWith({ policy: { initialRules: [accept] } });
 
-  test("audited and expired sets of its scopes are told apart from those that decide", () => {
+  test("expired sets of its scopes are told apart from those that decide or are audited", () => {
     const runtimeRules = runtimeRulesOf({
       "global/audited": { rules: [drop], mode: "audit" },
       "global/expired": { rules: [drop], expiresAt: 1000 },
@@ -81,9 +81,25 @@ describe("idleRules", () => {
       "node/other/audited": { rules: [drop], mode: "audit" },
     });
     expect(idleRules(attachment, { runtimeRules, nowMs: 1000 }).map(({ key, why }) => [key, why])).toEqual([
-      ["global/audited", "audit"],
       ["global/expired", "expired"],
       ["global/expired-audit", "expired"],
+    ]);
+    expect(auditedSets(attachment, { runtimeRules, nowMs: 1000 }).map(({ key }) => key)).toEqual(["global/audited"]);
+  });
+
+  test("audited sets come in the order in which they would decide", () => {
+    const audited = { rules: [drop], mode: "audit" } as const;
+    const runtimeRules = runtimeRulesOf({
+      "namespace/default/job/web/a": audited,
+      "network/egress/b": audited,
+      "global/d": audited,
+      "global/c": audited,
+    });
+    expect(auditedSets(attachment, { runtimeRules, nowMs: 0 }).map(({ key }) => key)).toEqual([
+      "global/c",
+      "global/d",
+      "network/egress/b",
+      "namespace/default/job/web/a",
     ]);
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { chainsOfScopes } from "../../../lib/netfilter/compiled.ts";
 import { createCompiler } from "../../../lib/netfilter/compile-node.ts";
-import { ACCEPT_CHAIN, PASS_CHAIN } from "../../../lib/netfilter/names.ts";
+import { ACCEPT_CHAIN, PASS_CHAIN, sharedChainName } from "../../../lib/netfilter/names.ts";
 import type { RuntimeRuleSet } from "../../../lib/policy/runtime-rules.ts";
 import { attachmentOf } from "../../support/attachment.ts";
 import { rule, runtimeRuleSet } from "../policy/fixtures.ts";
@@ -82,10 +82,32 @@ describe("createCompiler", () => {
     expect(count("network/egress/x", { expiresAt: 0 })).toBe(1);
   });
 
-  test("leaves out rule sets that are audited, expired or of another node", () => {
+  test("has an audited rule set stand where it would stand enforced, and go where it logs", () => {
+    const standing = (mode: "enforce" | "audit") => {
+      const sets = ["global/a", "global/b", "global/c"].map((key) =>
+        runtimeRuleSet(key, { rules: [drop, accept], mode: key === "global/b" ? mode : "enforce" }),
+      );
+      const { chains } = compiledNode([one], { ruleSets: sets });
+      const jumps = (kind: "deny-scope" | "accept-scope") =>
+        chains.get(sharedChainName(kind, "global/"))?.rules.map(({ target }) => target);
+      return { jumps: [jumps("deny-scope"), jumps("accept-scope")], kinds: kindsOf(chains.keys()) };
+    };
+    const named = (kind: "rules" | "audit") =>
+      (["deny", "accept"] as const).map((phase) =>
+        ["a", "b", "c"].map((name) =>
+          sharedChainName(name === "b" ? `${phase}-${kind}` : `${phase}-rules`, `global/${name}`),
+        ),
+      );
+    const [audited, enforced] = [standing("audit"), standing("enforce")];
+    expect([audited.jumps, enforced.jumps]).toEqual([named("audit"), named("rules")]);
+    expect(audited.kinds).toMatchObject({ "CNI-OUTDA": 1, "CNI-OUTDL": 1, "CNI-OUTAA": 1, "CNI-OUTAL": 1 });
+    expect(enforced.kinds).not.toHaveProperty("CNI-OUTDL");
+  });
+
+  test("leaves out rule sets that are expired, audited ones too, or of another node", () => {
     const dropping = { rules: [drop] };
     const sets = [
-      runtimeRuleSet("global/audited", { ...dropping, mode: "audit" }),
+      runtimeRuleSet("global/audited", { ...dropping, mode: "audit", expiresAt: 0 }),
       runtimeRuleSet("global/expired", { ...dropping, expiresAt: 0 }),
       runtimeRuleSet("node/n2/x", dropping),
     ];

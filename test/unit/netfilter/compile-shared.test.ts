@@ -1,11 +1,13 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  compileAuditChains,
   compileMarkChains,
   compileRuleChains,
   compileScopeChain,
   compileStaticChain,
 } from "../../../lib/netfilter/compile-shared.ts";
+import { auditPrefix } from "../../../lib/netfilter/log-prefix.ts";
 import { ACCEPT_CHAIN, PASS_CHAIN } from "../../../lib/netfilter/names.ts";
 import { formatRule } from "../../../lib/policy/rule.ts";
 import { rules } from "../policy/arbitraries.ts";
@@ -56,6 +58,52 @@ describe("compileRuleChains", () => {
     const nameOf = (one: typeof reject) => compileRuleChains([one], { family: 4 }).deny?.name;
     expect(nameOf(other)).not.toBe(nameOf(reject));
     expect(compileStaticChain([other], 4)?.name).not.toBe(compileStaticChain([reject], 4)?.name);
+  });
+});
+
+describe("compileAuditChains", () => {
+  const refuse = rule({ action: "REJECT" });
+  const options = { family: 4, key: "global/x" } as const;
+
+  test("sends what each rule matches to a chain that only logs, one netfilter rule also for what is refused", () => {
+    const { deny, accept: accepted, logs } = compileAuditChains([drop, refuse, accept], options);
+    const [denyLog, acceptLog] = logs;
+    expect(deny?.rules).toEqual([
+      { match: { destination: drop.hosts[0] }, target: { kind: "goto", chain: denyLog?.name } },
+      { match: {}, target: { kind: "goto", chain: denyLog?.name } },
+    ]);
+    expect(accepted?.rules.slice(-1)).toEqual([
+      { match: { destination: accept.hosts[0] }, target: { kind: "goto", chain: acceptLog?.name } },
+    ]);
+    expect(logs.flatMap(({ rules: each }) => each.map(({ target }) => target))).toEqual([
+      ...[1, 2].map(() => ({ kind: "log", prefix: auditPrefix("denied", "global/x"), level: "debug" })),
+      ...[1, 2].map(() => ({ kind: "log", prefix: auditPrefix("accepted", "global/x"), level: "debug" })),
+    ]);
+  });
+
+  test("counts no packet as one to accept that another rule set has accepted, or that its own rules deny", () => {
+    const { accept: accepted } = compileAuditChains([accept, drop], options);
+    expect(accepted?.rules.slice(0, -1)).toEqual([
+      { match: { isMarked: true }, target: { kind: "return" } },
+      { match: { destination: drop.hosts[0] }, target: { kind: "return" } },
+    ]);
+  });
+
+  test("limits every line that it logs", () => {
+    const matches = compileAuditChains([drop, accept], options).logs.flatMap(({ rules: each }) =>
+      each.map(({ match }) => match),
+    );
+    expect(matches.map(({ isNew }) => isNew)).toEqual([true, false, true, false]);
+    expect(matches.every(({ limitPerSecond = Infinity }) => limitPerSecond <= 10)).toBe(true);
+  });
+
+  test("has chains of its own for each key, none of them an enforced rule set's, and none where it has no rules", () => {
+    const { deny, accept: accepted, logs } = compileAuditChains([drop, accept], options);
+    const other = compileAuditChains([drop, accept], { family: 4, key: "global/y" });
+    const enforced = compileRuleChains([drop, accept], { family: 4, identity: "global/x" });
+    const names = [deny, accepted, ...logs, other.deny, other.accept, ...other.logs, enforced.deny, enforced.accept];
+    expect(new Set(names.map((chain) => chain?.name)).size).toBe(10);
+    expect(compileAuditChains([accept], { family: 6, key: "global/x" })).toEqual({ logs: [] });
   });
 });
 

@@ -29,6 +29,10 @@ const changed = ruleSets.map((set) =>
       }
     : set,
 );
+const audited = ruleSets.map((set): RuntimeRuleSet => {
+  const isIt = set.key === "namespace/default/job/batch/fetch";
+  return isIt ? { ...set, ruleSet: { ...set.ruleSet, mode: "audit" } } : set;
+});
 
 interface Golden {
   readonly about: string;
@@ -66,6 +70,15 @@ test.each<[string, Golden]>([
       table: FIREWALL_PLUGIN,
       before: { attachments, ruleSets },
       after: { attachments, ruleSets: changed },
+    },
+  ],
+  [
+    "audited-rule-set",
+    {
+      about: "What it takes to audit one rule set, namespace/default/job/batch/fetch, that was enforced.",
+      table: FIREWALL_PLUGIN,
+      before: { attachments, ruleSets },
+      after: { attachments, ruleSets: audited },
     },
   ],
   [

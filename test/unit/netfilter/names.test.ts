@@ -9,7 +9,17 @@ import {
   type SharedKind,
 } from "../../../lib/netfilter/names.ts";
 
-const kinds: readonly SharedKind[] = ["static", "deny-scope", "accept-scope", "deny-rules", "accept-rules"];
+const kinds: readonly SharedKind[] = [
+  "static",
+  "deny-scope",
+  "accept-scope",
+  "deny-rules",
+  "accept-rules",
+  "deny-audit",
+  "accept-audit",
+  "deny-log",
+  "accept-log",
+];
 
 describe("attachmentChainNames", () => {
   test("prefers the name that the Go plugin gave", () => {
@@ -62,6 +72,8 @@ describe("isOwnChainName", () => {
     "CNI-OUT-30991e10f11da05c461g",
     "XCNI-OUT-30991e10f11da05c4612",
     "CNI-OUTXX-0123456789abcdef01",
+    "CNI-OUTDX-0123456789abcdef01",
+    "CNI-OUTSL-0123456789abcdef01",
     "CNI-OUTST-0123456789abcdef0",
     "CNI-OUTST-30991e10f11da05c4612",
     "CNI-FORWARD",

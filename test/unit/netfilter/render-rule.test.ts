@@ -38,6 +38,8 @@ describe("renderRule", () => {
       "-p sctp -m multiport --dports 1,3:4",
     ],
     [{ isReply: true }, "-m conntrack --ctdir REPLY"],
+    [{ isNew: true }, "-m conntrack --ctstate NEW"],
+    [{ isNew: false }, "-m conntrack ! --ctstate NEW"],
     [{ isMarked: true }, "-m mark --mark 0x40000000/0x40000000"],
     [{ isMarked: false }, "-m mark ! --mark 0x40000000/0x40000000"],
     [{ destinationType: "LOCAL" }, "-m addrtype --dst-type LOCAL"],
@@ -63,6 +65,7 @@ describe("renderRule", () => {
     [{ kind: "mark" }, "-j MARK --set-xmark 0x40000000/0x40000000"],
     [{ kind: "unmark" }, "-j MARK --set-xmark 0x0/0x40000000"],
     [{ kind: "log", prefix: "outbound x: " }, '-j LOG --log-prefix "outbound x: "'],
+    [{ kind: "log", prefix: "outbound !x: ", level: "debug" }, '-j LOG --log-prefix "outbound !x: " --log-level debug'],
   ])("writes the target %j as %s", (target, text) => {
     expect(textOf({}, target)).toBe(text);
   });

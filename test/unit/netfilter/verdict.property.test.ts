@@ -1,9 +1,16 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { createCompiler, type Compiler } from "../../../lib/netfilter/compile-node.ts";
+import { sharedChainName } from "../../../lib/netfilter/names.ts";
 import { ACCEPT_MARK } from "../../../lib/netfilter/render-rule.ts";
 import type { Attachment } from "../../../lib/policy/attachment.ts";
-import { evaluateFor } from "../../../lib/policy/evaluate.ts";
+import { evaluate, evaluateFor, type Packet } from "../../../lib/policy/evaluate.ts";
+import {
+  networkHasRuleSet,
+  ruleSetsFor,
+  type RuntimeContext,
+  type RuntimeRuleSet,
+} from "../../../lib/policy/runtime-rules.ts";
 import { attachmentOf, type AttachmentOverrides } from "../../support/attachment.ts";
 import { FOREIGN_MARK, sentBy, tracerOf } from "../../support/compiled-verdict.ts";
 import { packetsAtEdges, policyCases, world, worldRuntimeRules, type PolicyCase } from "../../support/policy-cases.ts";
@@ -59,6 +66,87 @@ test("attachments that share chains are decided each by its own policy, and agai
     { numRuns: 200 },
   );
 });
+
+test("audited rule sets change no verdict, and count what they would have decided", () => {
+  // Cases made small enough for every run to have an audited set that some packet reaches.
+  const cases = fc.tuple(policyCases(containerId), policyCases(containerId)).map(([one, two]) => {
+    const { ruleSets } = one.runtimeRules;
+    const audited = two.runtimeRules.ruleSets
+      .filter(({ key }) => ruleSets.every((set) => set.key !== key))
+      .map((set): RuntimeRuleSet => ({ ...set, ruleSet: { ...set.ruleSet, mode: "audit" } }));
+    return { one, audited };
+  });
+  let counted = 0;
+  fc.assert(
+    fc.property(cases, arrivals, ({ one, audited }, { phase, mark }) => {
+      const attachment = attachmentOf({ network, containerId, identity, ...policyOf(one) });
+      const enforcedOnly = one.runtimeRules.ruleSets.filter(({ ruleSet }) => ruleSet.mode === "enforce");
+      const all = [...one.runtimeRules.ruleSets, ...audited].toSorted((left, right) => (left.key < right.key ? -1 : 1));
+      const context = { runtimeRules: { ...one.runtimeRules, ruleSets: all }, nowMs };
+      const packets = packetsAtEdges({ ...one, runtimeRules: context.runtimeRules });
+      for (const family of [4, 6] as const) {
+        const compile = (ruleSets: readonly RuntimeRuleSet[]) =>
+          tracerOf(
+            createCompiler(family).compileNode([attachment], {
+              runtimeRules: { ...one.runtimeRules, ruleSets },
+              nowMs,
+            }),
+          );
+        const [withAudited, without] = [compile(all), compile(enforcedOnly)];
+        for (const [index, packet] of packets.entries()) {
+          if (packet.family !== family || index % STRIDE !== phase) continue;
+          const sent = { ...sentBy(attachment, packet), mark };
+          const trace = withAudited(sent);
+          const plain = without(sent);
+          expect({ packet, verdict: trace.verdict, mark: trace.mark }).toEqual({
+            packet,
+            verdict: plain.verdict,
+            mark: plain.mark,
+          });
+          const logged = trace.path.filter((chain) => /^CNI-OUT[DA]L-/.test(chain));
+          counted += logged.length;
+          expect({ packet, logged: logged.toSorted() }).toEqual({
+            packet,
+            logged: wouldDecide(attachment, { packet, context }).toSorted(),
+          });
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+  expect(counted).toBeGreaterThan(100);
+});
+
+/** The log chains of the audited sets that would each decide the packet if it, and no other of them, were enforced. */
+function wouldDecide(
+  attachment: Attachment,
+  { packet, context }: { readonly packet: Packet; readonly context: RuntimeContext },
+): readonly string[] {
+  const { ruleSets } = context.runtimeRules;
+  const audited = ruleSets.filter(({ ruleSet }) => ruleSet.mode === "audit");
+  return audited.flatMap((set) => {
+    const enforced: RuntimeRuleSet = { ...set, ruleSet: { ...set.ruleSet, mode: "enforce" } };
+    const others = ruleSets.map((each) => (each === set ? enforced : each));
+    const { source, rule } = evaluate(
+      {
+        ...attachment.policy,
+        jobRules: attachment.jobRules,
+        // To audit a set of the network's does not make the initial rules step back.
+        networkHasRuleSet: networkHasRuleSet(attachment.network, context),
+        runtimeRuleSets: ruleSetsFor(attachment, {
+          ...context,
+          runtimeRules: { ...context.runtimeRules, ruleSets: others },
+        }),
+      },
+      packet,
+    );
+    if (source.kind !== "runtime" || source.key !== set.key) return [];
+    const isAccept = rule?.action === "ACCEPT";
+    // Where all is accepted by default there is nothing for accepts to decide, and they are not asked.
+    if (isAccept && attachment.policy.defaultAction === "ACCEPT") return [];
+    return [sharedChainName(isAccept ? "accept-log" : "deny-log", set.key)];
+  });
+}
 
 interface AgreementOptions {
   readonly one: PolicyCase;
