@@ -1,8 +1,7 @@
 import { formatCidr, type Cidr, type Family } from "./address.ts";
 import type { BlockNode } from "./block-tree.ts";
 import type { Decision, Source } from "./evaluate.ts";
-import { mergeRanges, type PortRange } from "./ports.ts";
-import { formatPorts, type PortRange } from "./ports.ts";
+import { formatPorts, mergeRanges, type PortRange } from "./ports.ts";
 
 /** `other`: every protocol that rules have no name for in that family. */
 export type TrafficProtocol = "tcp" | "udp" | "sctp" | "icmp" | "icmpv6" | "other";
