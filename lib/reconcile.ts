@@ -2,11 +2,12 @@ import type { Iptables } from "./host/iptables.ts";
 import type { Log } from "./host/log.ts";
 import { parseRuleset, type ActualRuleset } from "./netfilter/parse-ruleset.ts";
 import { isEmptyPlan, type Plan } from "./netfilter/plan.ts";
-import { renderPlan } from "./netfilter/render-plan.ts";
+import { isAsKnown, renderEdits } from "./netfilter/render-plan.ts";
 import type { Family } from "./policy/address.ts";
 
-/** Somebody else may change the table between our read and our write; then we look again. */
+/** Somebody else may change the table between our read and our write; then we look again, and edit no more. */
 const ATTEMPTS = 3;
+const NOTHING_KNOWN: ActualRuleset = new Map();
 
 export interface Reconciliation {
   readonly plan: Plan;
@@ -31,12 +32,14 @@ export async function reconcile(family: Family, { plan, iptables, log }: Reconci
       log.warn({ family, chain, reachedFrom }, "Cannot remove chain: rules that are not ours lead to it");
     }
     if (isEmptyPlan(planned)) return { plan: planned, isChanged: false, actual, listing };
-    const text = renderPlan(planned);
+    const known = attempt === 1 ? actual : NOTHING_KNOWN;
+    const edits = renderEdits(planned, known);
     try {
-      await iptables.restore(family, text);
-      return { plan: planned, isChanged: true, actual, listing };
+      const printed = await iptables.restore(family, edits.text);
+      if (isAsKnown(edits, { printed, known })) return { plan: planned, isChanged: true, actual, listing };
+      log.warn({ family, chains: edits.edited }, "Somebody changed a chain while it was edited, it is read again");
     } catch (error) {
-      log.warn({ family, attempt, error: String(error), text }, "The kernel refused a transaction");
+      log.warn({ family, attempt, error: String(error), text: edits.text }, "The kernel refused a transaction");
       if (attempt === ATTEMPTS) throw error;
     }
   }

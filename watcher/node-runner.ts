@@ -8,7 +8,7 @@ import { expiredChains } from "../lib/netfilter/expired-chains.ts";
 import { parseRuleset, type ActualRuleset } from "../lib/netfilter/parse-ruleset.ts";
 import { isEmptyPlan, type Plan } from "../lib/netfilter/plan.ts";
 import { predictRuleset, shareCompiled } from "../lib/netfilter/predict.ts";
-import { renderPlan } from "../lib/netfilter/render-plan.ts";
+import { isAsKnown, renderEdits, renderPlan } from "../lib/netfilter/render-plan.ts";
 import type { Family } from "../lib/policy/address.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
 import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
@@ -109,21 +109,21 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
 
   async function applyOnce(family: Family, { node, plan, isFamiliar, isResync }: ApplyOptions): Promise<Applied> {
     const remembered = known.get(family);
+    let wasMistaken = false;
     if (remembered && isFamiliar && !isResync) {
       const planned = plan(remembered);
       if (isEmptyPlan(planned)) return { isChanged: false, isDrift: false };
       known.delete(family);
-      const isApplied = await iptables.restore(family, renderPlan(planned)).then(
-        () => true,
-        (error: unknown) => {
-          log.warn({ family, error: String(error) }, "The kernel refused a transaction, its chains are read again");
-          return false;
-        },
-      );
-      if (isApplied) {
+      const edits = renderEdits(planned, remembered);
+      const printed = await iptables.restore(family, edits.text).catch((error: unknown) => {
+        log.warn({ family, error: String(error) }, "The kernel refused a transaction, its chains are read again");
+      });
+      if (printed !== undefined && isAsKnown(edits, { printed, known: remembered })) {
         await remember(family, { node, planned, actual: remembered });
         return { isChanged: true, isDrift: false };
       }
+      // It was edited by positions that did not hold: what has become of it is put right at once.
+      wasMistaken = printed !== undefined;
     }
     if (remembered && isFamiliar && isEmptyPlan(plan(remembered)) && (await isUntouched(family))) {
       return { isChanged: false, isDrift: false };
@@ -134,7 +134,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
     await remember(family, { node, planned, actual: shareCompiled(actual, node.chains) });
     // What this pass itself had to change is no drift.
     const isDrift = remembered !== undefined && isFamiliar && renderPlan(plan(remembered)) !== renderPlan(planned);
-    return { isChanged, isDrift: isChanged && isDrift };
+    return { isChanged: isChanged || wasMistaken, isDrift: wasMistaken || (isChanged && isDrift) };
   }
 
   /** A table that reads as it did when all was well need not be taken apart again: that costs more than to list it. */

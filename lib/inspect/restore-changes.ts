@@ -1,9 +1,10 @@
+import { isOwnChainName } from "../netfilter/names.ts";
 import type { Family } from "../policy/address.ts";
 import { alignColumns } from "./table.ts";
 
 /** What a transaction for iptables-restore changes. */
 export interface RestoreChanges {
-  /** Chains that are made or filled again. */
+  /** Chains that are made, filled again or edited. */
   readonly written: readonly string[];
   readonly removed: readonly string[];
   /** Chains, built-in ones for the most part, in which the place of our jump changes. */
@@ -14,17 +15,20 @@ export interface FamilyChanges extends RestoreChanges {
   readonly family: Family;
 }
 
-/** Reads the text of a plan, as `renderPlan` writes it. */
+/** Reads the text of a plan, as `renderEdits` writes it. Only jumps are put into chains that are not ours. */
 export function parseRestoreChanges(text: string): RestoreChanges {
   const lines = text.split("\n");
   const namesAfter = (start: RegExp): readonly string[] => [
     ...new Set(lines.flatMap((line) => start.exec(line)?.[1] ?? [])),
   ];
   const removed = namesAfter(/^-X (\S+)/);
+  const edited = namesAfter(/^-[AID] (\S+) /);
+  const declared = namesAfter(/^:(\S+) /);
+  const written = [...new Set([...declared, ...edited.filter(isOwnChainName)])];
   return {
-    written: namesAfter(/^:(\S+) /).filter((name) => !removed.includes(name)),
+    written: written.filter((name) => !removed.includes(name)),
     removed,
-    anchored: namesAfter(/^-[ID] (\S+) /),
+    anchored: edited.filter((name) => !isOwnChainName(name) && !declared.includes(name)),
   };
 }
 

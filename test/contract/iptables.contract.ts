@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { IptablesError } from "../../lib/host/iptables-error.ts";
 import type { Iptables } from "../../lib/host/iptables.ts";
@@ -6,8 +7,8 @@ import { createCompiler } from "../../lib/netfilter/compile-node.ts";
 import { parseRuleset, type ActualRuleset } from "../../lib/netfilter/parse-ruleset.ts";
 import { isEmptyPlan, planNode } from "../../lib/netfilter/plan.ts";
 import { predictRuleset } from "../../lib/netfilter/predict.ts";
-import { renderPlan } from "../../lib/netfilter/render-plan.ts";
-import { renderRule } from "../../lib/netfilter/render-rule.ts";
+import { isAsKnown, renderEdits, renderPlan } from "../../lib/netfilter/render-plan.ts";
+import { renderRule, type RenderedChain } from "../../lib/netfilter/render-rule.ts";
 import { parseCidr, type Family } from "../../lib/policy/address.ts";
 import { exampleNode } from "../support/example-node.ts";
 
@@ -16,6 +17,8 @@ export interface IptablesUnderTest {
   readonly iptables: Iptables;
   /** Back to the built-in chains, without rules. */
   clear(): Promise<void>;
+  /** Sends packets that reach OUTPUT. */
+  send(family: Family): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -169,6 +172,74 @@ export function describeIptables(name: string, open: () => Promise<IptablesUnder
       expect((await read()).get(X)?.[0]?.counters).toBeUndefined();
     });
 
+    test.each([4, 6] as const)("IPv%i rules that a chain keeps go on counting while it is edited", async (family) => {
+      const edit = async (...hashes: readonly string[]): Promise<void> => {
+        const known = await read(family);
+        const edits = renderEdits({ write: [counting(hashes)], ...NOTHING_ELSE }, known);
+        const printed = await iptables.restore(family, edits.text);
+        expect(edits.edited).toEqual([X]);
+        expect(isAsKnown(edits, { printed, known })).toBe(true);
+      };
+      const packets = async (): Promise<readonly (readonly [string | undefined, number | undefined])[]> =>
+        (parseRuleset(await iptables.save(family, { withCounters: true })).get(X) ?? []).map(
+          ({ hash, counters }) => [hash?.slice(-1), counters?.packets] as const,
+        );
+      await iptables.restore(family, renderPlan({ write: [counting(["a", "b", "c"])], ...NOTHING_ELSE }));
+      await iptables.restore(family, transaction(`-A OUTPUT -j ${X}`));
+      await table.send(family);
+      const [[, sent = 0] = []] = await packets();
+      expect(sent).toBeGreaterThan(0);
+      await edit("d", "a", "e", "c", "f");
+      expect(await packets()).toEqual(Object.entries({ d: 0, a: sent, e: 0, c: sent, f: 0 }));
+      await table.send(family);
+      const [[, later = 0] = []] = await packets();
+      expect(later).toBeGreaterThan(0);
+      await edit("c", "a", "e", "f", "a");
+      const moved = [["c", 0] as const, ["a", sent + later] as const, ["e", later] as const, ["f", later] as const];
+      expect(await packets()).toEqual([...moved, ["a", 0]]);
+    });
+
+    test.each([4, 6] as const)("a chain of IPv%i that is edited becomes whatever is wanted of it", async (family) => {
+      const lists = fc.array(fc.constantFrom("a", "b", "c", "d", "e", "f", "0", "1"), { maxLength: 12 });
+      let edited = 0;
+      for (const hashes of fc.sample(lists, { numRuns: 40, seed: 20 })) {
+        const wanted = counting(hashes);
+        const known = await read(family);
+        const edits = renderEdits({ write: [wanted], ...NOTHING_ELSE }, known);
+        edited += edits.edited.length;
+        expect(isAsKnown(edits, { printed: await iptables.restore(family, edits.text), known })).toBe(true);
+        expect((await read(family)).get(X)?.map(({ hash }) => hash)).toEqual(wanted.rules.map(({ hash }) => hash));
+      }
+      expect(edited).toBeGreaterThan(20);
+    });
+
+    test("an edit of a chain that somebody else has changed fails, or shows it", async () => {
+      await apply(...declared(counting(["a", "b", "c"])));
+      const known = await read();
+      const edits = renderEdits({ write: [counting(["a", "d", "c"])], ...NOTHING_ELSE }, known);
+      await apply(`-I ${X} 1 -j RETURN`);
+      expect(isAsKnown(edits, { printed: await iptables.restore(4, edits.text), known })).toBe(false);
+      await apply(`-F ${X}`);
+      await expect(iptables.restore(4, edits.text)).rejects.toBeInstanceOf(IptablesError);
+      await apply(`-X ${X}`);
+      await expect(iptables.restore(4, edits.text)).rejects.toBeInstanceOf(IptablesError);
+      expect(await texts()).toEqual({});
+    });
+
+    test.each([4, 6] as const)("every rule that we render for IPv%i is deleted by its text", async (family) => {
+      const rules = allRules(family).map((rule) => renderRule(rule, family));
+      const chain = { name: X, rules };
+      await iptables.restore(family, transaction(":OTHER - [0:0]", ...declared(chain)));
+      const listed = (await read(family)).get(X) ?? [];
+      const remove = (all: readonly string[]) =>
+        iptables.restore(family, transaction(...all.map((text) => `-D ${X} ${text}`)));
+      await remove(rules.map(({ text }) => text));
+      expect(await texts(family)).toEqual({ OTHER: [], [X]: [] });
+      await iptables.restore(family, transaction(...declared(chain)));
+      await remove(listed.map(({ text }) => text));
+      expect(await texts(family)).toEqual({ OTHER: [], [X]: [] });
+    });
+
     test("a log prefix is cut to 29 characters", async () => {
       await apply(`-A FORWARD -j LOG --log-prefix "${"x".repeat(28)}: "`);
       expect(await texts()).toEqual({ FORWARD: [`-j LOG --log-prefix "${"x".repeat(28)}:"`] });
@@ -235,6 +306,21 @@ function transaction(...lines: readonly string[]): string {
   return ["*filter", ...lines, "COMMIT", ""].join("\n");
 }
 
+const NOTHING_ELSE = { remove: [], anchors: [], stuck: [] };
+
+/** A chain of rules that match every packet and let it on, each with a hash of one digit repeated. */
+function counting(digits: readonly string[]): RenderedChain {
+  const rules = digits.map((digit) => {
+    const hash = `1:${digit.repeat(16)}`;
+    return { text: `-m comment --comment outbound:${hash}`, hash, target: "" };
+  });
+  return { name: X, rules };
+}
+
+function declared({ name, rules }: RenderedChain): readonly string[] {
+  return [`:${name} - [0:0]`, ...rules.map(({ text }) => `-A ${name} ${text}`)];
+}
+
 function ports(count: number): string {
   return Array.from({ length: count }, (_, index) => index + 1).join(",");
 }
@@ -270,6 +356,8 @@ function allRules(family: Family): readonly ChainRule[] {
     ]),
     { protocol: family === 4 ? ("icmp" as const) : ("ipv6-icmp" as const) },
     { isReply: true as const },
+    { isNew: true },
+    { isNew: false },
     { isMarked: true },
     { isMarked: false },
     { destinationType: "LOCAL" as const },
@@ -288,5 +376,6 @@ function allRules(family: Family): readonly ChainRule[] {
     { match: {}, target: { kind: "mark" } },
     { match: {}, target: { kind: "unmark" } },
     { match: {}, target: { kind: "log", prefix: "outbound 8623ac7a-28ba-20c3: " } },
+    { match: {}, target: { kind: "log", prefix: "outbound !0123456789abcdef: ", level: "debug" } },
   ];
 }

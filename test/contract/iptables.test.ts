@@ -20,6 +20,9 @@ describeIptables("the fake", async () => {
     async clear() {
       table = createFakeIptables();
     },
+    async send(family) {
+      table.send(family);
+    },
     async close() {},
   };
 });
@@ -29,11 +32,15 @@ for (const variant of variants) {
     await ensurePackages({ docker: false });
     const directory = await mkdtemp(join(tmpdir(), "cni-outbound-iptables-"));
     const namespace = await createNamespace("tables");
+    await namespace.ip("link set lo up");
     const programs = ["iptables", "ip6tables"].map((program) => `xtables-${variant}-multi ${program}`);
     return {
       iptables: await iptablesIn({ namespace, variant, directory }),
       async clear() {
         await namespace.exec(["sh", "-ec", programs.map((program) => `${program} -w -F; ${program} -w -X`).join("; ")]);
+      },
+      async send(family) {
+        await namespace.exec(["ping", "-c", "1", "-W", "1", family === 4 ? "127.0.0.1" : "::1"]);
       },
       async close() {
         await namespace.close();

@@ -28,7 +28,7 @@ const TARGET_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   RETURN: [],
   REJECT: ["--reject-with"],
   MARK: ["--set-xmark"],
-  LOG: ["--log-prefix"],
+  LOG: ["--log-prefix", "--log-level"],
 };
 /** Options that take no value. */
 const FLAGS = ["--physdev-is-in"];
@@ -119,6 +119,7 @@ function readTarget(option: "-j" | "-g", name: string, { rest, family }: TargetO
   const given = rest.map(({ text }, index) => {
     if (index % 2 === 0 && !options.includes(text)) throw new Error(`unknown option ${text}`);
     if (index % 2 === 0) return text;
+    if (rest[index - 1]?.text === "--log-level") return text === "debug" ? "7" : text;
     return name === "LOG" ? quote(text.slice(0, LONGEST_PREFIX)) : text;
   });
   const ports = family === 4 ? "icmp-port-unreachable" : "icmp6-port-unreachable";

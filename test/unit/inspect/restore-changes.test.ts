@@ -17,6 +17,11 @@ test("a transaction says which chains it writes, which it removes, and where it 
   });
 });
 
+test("a chain of ours that is edited is written", () => {
+  const edited = "*filter\n-S CNI-OUT-PASS\n-D CNI-OUT-PASS -j DROP\n-I FORWARD 1 -j CNI-OUTBOUND\nCOMMIT\n";
+  expect(parseRestoreChanges(edited)).toEqual({ written: ["CNI-OUT-PASS"], removed: [], anchored: ["FORWARD"] });
+});
+
 test("a pass is told one change a line", () => {
   const changed = [{ family: 4, ...parseRestoreChanges(text) } as const];
   expect(formatPass({ attachments: 1, isSettled: true, changed }).split("\n")).toEqual([

@@ -9,7 +9,7 @@ import { sharedChainName } from "../../../lib/netfilter/names.ts";
 import { parseRuleset } from "../../../lib/netfilter/parse-ruleset.ts";
 import type { RuntimeRules } from "../../../lib/policy/runtime-rules.ts";
 import { createNodeRunner, type NodeRunner, type PassInput, type PassReport } from "../../../watcher/node-runner.ts";
-import { createFakeIptables } from "../../fakes/fake-iptables.ts";
+import { createFakeIptables, type FakeIptables } from "../../fakes/fake-iptables.ts";
 import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
 import { attachmentOf } from "../../support/attachment.ts";
 import { rule, runtimeRulesOf } from "../policy/fixtures.ts";
@@ -27,7 +27,7 @@ const denying = (host: string): RuntimeRules =>
 let stateDir: string;
 let store: AttachmentStore;
 let log: MemoryLog;
-let kernel: Iptables;
+let kernel: FakeIptables;
 /** Interfaces on the host, and network namespaces that are there. */
 let present: Set<string>;
 let isReadable: boolean;
@@ -74,6 +74,11 @@ async function targetsOf(chain: string): Promise<readonly (string | undefined)[]
     ?.map(({ text }) => text.split(" ")[1]);
 }
 
+async function packetsOf(chain: string): Promise<readonly (number | undefined)[]> {
+  const rules = parseRuleset(await kernel.save(4, { withCounters: true })).get(chain) ?? [];
+  return rules.map(({ counters }) => counters?.packets);
+}
+
 describe("a pass over a node", () => {
   test("puts every attachment's chains into the kernel, and finds nothing to do the second time", async () => {
     expect((await pass(denying("10.1.1.1"), { isResync: true })).changed).toEqual([4, 6]);
@@ -102,6 +107,50 @@ describe("a pass over a node", () => {
     await kernel.restore(4, `*filter\n-F ${DENIES}\nCOMMIT\n`);
     const report = await pass(denying("10.1.1.1"), { isResync: true });
     expect(report.drifted).toEqual([4]);
+    expect(await targetsOf(DENIES)).toEqual(["10.1.1.1/32"]);
+  });
+
+  test("lets the rules that stay in a set, and the default action, go on counting", async () => {
+    const kept = rule({ host: "10.1.1.1", action: "DROP" });
+    const withOther = (host: string): RuntimeRules =>
+      runtimeRulesOf({ "global/a": { rules: [rule({ host, action: "DROP" }), kept] } });
+    const narrow = { "namespace/default/job/web/a": { rules: [rule({ host: "10.3.3.3", action: "DROP" })] } };
+    await pass(withOther("10.2.2.2"), { isResync: true });
+    kernel.send(4);
+    await pass(withOther("10.2.2.3"));
+    expect(await packetsOf(DENIES)).toEqual([0, 1]);
+    const before = await packetsOf(one.chain);
+    await pass(runtimeRulesOf({ "global/a": { rules: [kept] }, ...narrow }));
+    const during = await packetsOf(one.chain);
+    expect(during).toHaveLength(before.length + 1);
+    // Only the jump to the job's denies is new; the default action's rule, the last, is not.
+    expect(during.filter((packets) => packets === 0)).toHaveLength(1);
+    expect(during.at(-1)).toBe(1);
+    await pass(runtimeRulesOf({ "global/a": { rules: [kept] } }), { isResync: true });
+    expect(await packetsOf(one.chain)).toEqual(before);
+    expect(await packetsOf(DENIES)).toEqual([1]);
+  });
+
+  test("finds at once that somebody had changed the chain that it edits, and puts that right", async () => {
+    const rules = [rule({ host: "10.1.1.1", action: "DROP" })];
+    await pass(runtimeRulesOf({ "global/a": { rules } }), { isResync: true });
+    await kernel.restore(4, `*filter\n-I ${DENIES} 1 -j RETURN\nCOMMIT\n`);
+    const more = [rule({ host: "10.2.2.2", action: "DROP" }), ...rules];
+    const report = await pass(runtimeRulesOf({ "global/a": { rules: more } }));
+    expect(await targetsOf(DENIES)).toEqual(["10.2.2.2/32", "10.1.1.1/32"]);
+    expect(report).toMatchObject({ changed: [4], drifted: [4] });
+  });
+
+  test.each([
+    ["emptied", () => `-F ${DENIES}`],
+    ["taken a rule from", (first: string) => `-D ${DENIES} ${first}`],
+    ["put a rule into", () => `-I ${DENIES} 1 -j RETURN`],
+  ])("a chain that somebody has %s is as it should be after the next change", async (_, change) => {
+    const rules = ["10.1.1.1", "10.2.2.2"].map((host) => rule({ host, action: "DROP" }));
+    await pass(runtimeRulesOf({ "global/a": { rules } }), { isResync: true });
+    const first = parseRuleset(await kernel.save(4)).get(DENIES)?.[0]?.text;
+    await kernel.restore(4, `*filter\n${change(first ?? "")}\nCOMMIT\n`);
+    await pass(runtimeRulesOf({ "global/a": { rules: rules.slice(0, 1) } }));
     expect(await targetsOf(DENIES)).toEqual(["10.1.1.1/32"]);
   });
 
