@@ -104,7 +104,11 @@ async function readStatuses(root: string, session: ConsulSession) {
     return { statuses, notes: [`This token may not read ${root}, where every node tells what is attached to it.`] };
   }
   const lagging = statuses.filter(({ isInSync }) => !isInSync).map(({ node }) => node);
+  const cut = statuses.filter(({ leftOut = [] }) => leftOut.includes("policies") || leftOut.includes("groups"));
   const notes = [
+    ...(cut.length > 0
+      ? [`Too much to tell in one status, so not compared: attachments of ${cut.map(({ node }) => node).join(", ")}.`]
+      : []),
     ...(unreadable.length > 0 ? [`Not understood, so left out: the status of ${unreadable.join(", ")}.`] : []),
     ...(lagging.length > 0 ? [`Not in sync with KV: ${lagging.join(", ")}.`] : []),
     ...(statuses.length === 0 ? [`No watcher tells below ${root} what is attached to its node.`] : []),

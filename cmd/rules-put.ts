@@ -6,6 +6,7 @@ import { isSameRuleSet, type Proposal } from "../lib/rules/proposal.ts";
 import { describePut } from "../lib/rules/describe-put.ts";
 import { quote } from "../lib/rules/scope-flags.ts";
 import { warnAbout } from "../lib/rules/warnings.ts";
+import { awaitRuleSet } from "./await-rule-set.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { withConsul, withDoubt, type ConsulSession } from "./consul-session.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
@@ -17,18 +18,22 @@ import { readInput } from "./read-input.ts";
 import { namePositional, needsFor, readEntry, readPlace, type RuleSetPlace } from "./rule-set-entry.ts";
 import { scopeOptions } from "./scope-options.ts";
 import { createStderrLog } from "./stderr-log.ts";
+import { readWait, waitOptions } from "./wait-options.ts";
 
 export const command = "put <name>";
 export const describe = "Write a rule set, checked, and only over the version that was read";
 
 export function builder(yargs: Argv) {
-  return namePositional(jsonOption(indexOption(consulOptions(proposalOptions(scopeOptions(yargs)))))).epilogue(
+  return namePositional(
+    jsonOption(waitOptions(indexOption(consulOptions(proposalOptions(scopeOptions(yargs)))))),
+  ).epilogue(
     [
       ...examples({
         "from a file": "$0 rules put allow-db --namespace default --job web -f rules.json",
         "one rule": "$0 rules put deny-metadata --global --host 169.254.169.254 --action DROP",
         "its rules stay": "$0 rules put allow-db --namespace default --job web --mode audit",
         "in force for an hour": "$0 rules put global/deny-metadata --mode enforce --for 1h",
+        "and wait for the nodes": "$0 rules put global/deny-metadata --mode audit --wait",
         "from standard input": "$0 rules put global/deny-metadata -f - < rules.json",
       }),
       "Shows what changes, and writes it unless it is invalid, has not changed, or",
@@ -37,8 +42,11 @@ export function builder(yargs: Argv) {
       "the ModifyIndex that get printed: then nobody's change in between is lost.",
       "",
       "JSON: { key, scope: { kind, … }, name, change: new|changed|unchanged,",
-      "        modifyIndex, ruleSet, before: ruleSet|null, warnings: [] }",
-      "Exit code 0: written or unchanged, 1: not written, 2: wrong usage.",
+      "        modifyIndex, ruleSet, before: ruleSet|null, warnings: [],",
+      "        status: with --wait, as outbound status prints it }",
+      "Exit code 0: written or unchanged, 1: not written, 2: wrong usage; with --wait",
+      "that of outbound status: 1 also where it is not in force in time, 3: it applies",
+      "to no allocation on any node.",
       "",
       CONSUL_NOTE,
     ].join("\n"),
@@ -49,6 +57,7 @@ type PutArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"
 
 export async function handler({ name, index, json, ...flags }: PutArguments): Promise<void> {
   const place = readPlace(name, flags);
+  const timeoutMs = readWait(flags);
   const { key } = place;
   await withConsul(needsFor(place, "write"), async (session) => {
     const entry = await readEntry(place, session);
@@ -60,8 +69,14 @@ export async function handler({ name, index, json, ...flags }: PutArguments): Pr
     const isUnchanged = entry?.parsed.ok === true && isSameRuleSet(entry.parsed.value, proposal.ruleSet);
     if (!json) printText(describePut(entry, { key, ruleSet: proposal.ruleSet }));
     const written = isUnchanged ? entry : await write(place, { proposal, modifyIndex }, session);
-    if (json) printJson(toJson(place, { entry, proposal, written, isUnchanged, warnings }));
-    else if (!isUnchanged) printText(describeWritten(written, proposal));
+    if (!json && !isUnchanged) printText(describeWritten(written, proposal, { isAwaited: flags.wait }));
+    const outcome = flags.wait
+      ? await awaitRuleSet({ prefix: flags.prefix, key, change: "put", timeoutMs }, session)
+      : undefined;
+    if (outcome) process.exitCode = outcome.exitCode;
+    const status = outcome && { status: outcome.cluster };
+    if (json) printJson({ ...toJson(place, { entry, proposal, written, isUnchanged, warnings }), ...status });
+    else if (outcome) printText(outcome.text);
   });
 }
 
@@ -80,15 +95,18 @@ async function write(
   throw new Error(describeConflict({ action: "put", key, readIndex: modifyIndex, nowIndex }));
 }
 
-function describeWritten(written: RuleSetEntry | undefined, { text }: Proposal): string {
+function describeWritten(
+  written: RuleSetEntry | undefined,
+  { text }: Proposal,
+  { isAwaited }: { readonly isAwaited: boolean },
+): string {
   if (!written) return "Written, and removed by somebody else since";
   const { key, value, modifyIndex } = written;
   if (new TextDecoder().decode(value) !== text) {
     return `Written, and changed by somebody else since: ModifyIndex ${modifyIndex}`;
   }
-  return [`Written: ModifyIndex ${modifyIndex}`, `outbound status ${quote(key)} --wait tells when it is in force`].join(
-    "\n",
-  );
+  const hint = isAwaited ? [] : [`outbound status ${quote(key)} --wait tells when it is in force`];
+  return [`Written: ModifyIndex ${modifyIndex}`, ...hint].join("\n");
 }
 
 interface PutOutcome {

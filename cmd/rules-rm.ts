@@ -3,6 +3,7 @@ import { formatRuleSet } from "../lib/policy/rule-set.ts";
 import { describeConflict } from "../lib/rules/conflict.ts";
 import { describeRemoval } from "../lib/rules/describe-removal.ts";
 import type { RuleSetEntry } from "../lib/rules/entry.ts";
+import { awaitRuleSet } from "./await-rule-set.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { withConsul, withDoubt, type ConsulSession } from "./consul-session.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
@@ -11,23 +12,27 @@ import { jsonOption } from "./options.ts";
 import { printJson, printText } from "./print.ts";
 import { namePositional, needsFor, readEntry, readPlace, suggestKeys, type RuleSetPlace } from "./rule-set-entry.ts";
 import { scopeOptions } from "./scope-options.ts";
+import { readWait, waitOptions } from "./wait-options.ts";
 
 export const command = "rm <name>";
 export const describe = "Remove a rule set, and only the version that was read";
 
 export function builder(yargs: Argv) {
-  return namePositional(jsonOption(indexOption(consulOptions(scopeOptions(yargs))))).epilogue(
+  return namePositional(jsonOption(waitOptions(indexOption(consulOptions(scopeOptions(yargs)))))).epilogue(
     [
       ...examples({
         "by its scope and name": "$0 rules rm allow-db --namespace default --job web",
+        "and wait for the nodes": "$0 rules rm deny-metadata --global --wait",
         "by its whole key": "$0 rules rm global/deny-metadata",
       }),
       "Shows what goes, and removes it unless somebody else has changed it meanwhile.",
       "Give --index the ModifyIndex that get printed to remove only what you saw.",
       "",
       "JSON: { key, scope: { kind, … }, name, modifyIndex: of what was removed,",
-      "        ruleSet: { rules: [], mode, expiresAt?, description? } | null, raw }",
-      "Exit code 0: removed, 1: not removed, or no such rule set, 2: wrong usage.",
+      "        ruleSet: { rules: [], mode, expiresAt?, description? } | null, raw,",
+      "        status: with --wait, as outbound status prints it }",
+      "Exit code 0: removed, and with --wait gone from every node; 1: not so, or no",
+      "such rule set; 2: wrong usage.",
       "",
       CONSUL_NOTE,
     ].join("\n"),
@@ -38,6 +43,7 @@ type RmArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]
 
 export async function handler({ name, index, json, ...flags }: RmArguments): Promise<void> {
   const place = readPlace(name, flags);
+  const timeoutMs = readWait(flags);
   await withConsul(needsFor(place, "write"), async (session) => {
     const { key } = place;
     const entry = await readEntry(place, session);
@@ -47,8 +53,13 @@ export async function handler({ name, index, json, ...flags }: RmArguments): Pro
     checkIndex({ action: "remove", key, index, nowIndex: entry.modifyIndex });
     if (!json) printText(describeRemoval(entry));
     await remove(place, entry, session);
-    if (json) printJson(toJson(place, entry));
-    else printText("Removed");
+    if (!json) printText("Removed");
+    const outcome = flags.wait
+      ? await awaitRuleSet({ prefix: flags.prefix, key, change: "removed", timeoutMs }, session)
+      : undefined;
+    if (outcome) process.exitCode = outcome.exitCode;
+    if (json) printJson({ ...toJson(place, entry), ...(outcome && { status: outcome.cluster }) });
+    else if (outcome) printText(outcome.text);
   });
 }
 

@@ -3,19 +3,27 @@ import type { ArgumentsCamelCase, Argv } from "yargs";
 import { createAttachmentStore } from "../lib/host/attachment-store.ts";
 import { systemClock } from "../lib/host/clock.ts";
 import { createConsul } from "../lib/host/consul.ts";
+import { createConsulSessions } from "../lib/host/consul-session.ts";
 import { parseConsulSettings } from "../lib/host/consul-settings.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import { createIptables, readVariant } from "../lib/host/iptables.ts";
+import { openKernelLog } from "../lib/host/kernel-log.ts";
 import { withLock, withNodeLock } from "../lib/host/lock.ts";
 import type { Log } from "../lib/host/log.ts";
+import { readObserved, writeObserved } from "../lib/host/observed-file.ts";
 import { createPinoLog, LOG_LEVELS } from "../lib/host/pino-log.ts";
 import { createPidMemory, monitorRuleset } from "../lib/host/ruleset-monitor.ts";
 import { readRuntimeRulesCache, writeRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
 import { watchFolder } from "../lib/host/watch-folder.ts";
+import { LOG_PREFIX } from "../lib/netfilter/log-prefix.ts";
+import { encodeSegment } from "../lib/policy/segment.ts";
+import { describeState } from "../watcher/describe-state.ts";
 import { createListener } from "../watcher/listener.ts";
 import { createMetrics } from "../watcher/metrics.ts";
 import { createNodeRunner, type NodeRunner } from "../watcher/node-runner.ts";
+import { createObserved } from "../watcher/observed.ts";
 import { createRequestLimit } from "../watcher/request-limit.ts";
+import { startStatusKey } from "../watcher/status-key.ts";
 import { startWatch } from "../watcher/watch.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { stateOptions } from "./options.ts";
@@ -83,8 +91,17 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
   const nowMs = Date.now;
   const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs });
   const variant = await readVariant({ path });
-  const metrics = createMetrics();
+  const families = ([4, 6] as const).filter((family) => iptables.has(family) && hostInterfaces.hasFamily(family));
+  const metrics = createMetrics({ iptables, families, clock: systemClock, log });
   const consul = createConsul(parseConsulSettings(process.env));
+  const sessions = createConsulSessions(parseConsulSettings(process.env));
+  const limit = createRequestLimit({ clock: systemClock });
+  const observed = createObserved(readObserved(stateDir, { log }), {
+    kernelLog: openKernelLog({ prefix: LOG_PREFIX, log }),
+    clock: systemClock,
+    log,
+    save: (connections) => writeObserved(stateDir, connections),
+  });
   log.info({ version, node, prefix, variant, stateDir, cacheDir }, "Watcher started");
   const watcher = startWatch(
     {
@@ -97,7 +114,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
     {
       consul,
       runner: locked(runner, signal),
-      limit: createRequestLimit({ clock: systemClock }),
+      limit,
       clock: systemClock,
       random: Math.random,
       log,
@@ -105,6 +122,19 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
       onAttachmentsChanged: (onChange) => watchFolder(store.folder, { onChange, log, signal }),
       onRulesetChanged: (onChange) => monitorRuleset({ path, variant, isOwn: own.has, onChange, log, signal }),
       observe: metrics.observe,
+      onChange: () => statusKey.changed(),
+      observed,
+    },
+  );
+  const statusKey = startStatusKey(
+    { key: `${prefix}/status/${encodeSegment(node)}`, signal },
+    {
+      sessions,
+      describe: () => describeState(watcher.state(), { node, version }),
+      limit,
+      clock: systemClock,
+      random: Math.random,
+      log,
     },
   );
   const listener = createListener({ state: watcher.state, metrics });
@@ -112,9 +142,11 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
     listener.on("error", (error) => log.error({ listen, error: String(error) }, "Cannot serve health and metrics"));
     listener.listen(parseListenAddress(listen));
   }
-  await watcher.ended;
+  await Promise.all([watcher.ended, statusKey.ended]);
+  observed.close();
   listener.close();
   consul.close();
+  sessions.close();
   log.info({}, "Watcher stopped, the rules stay");
 }
 

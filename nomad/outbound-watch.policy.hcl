@@ -2,3 +2,22 @@
 key_prefix "outbound/rules/" {
   policy = "read"
 }
+
+# What it says of its node, for `outbound status`: a key that lasts as long as the watcher's session. Without these two
+# it does its work all the same, and says once that it cannot tell of it.
+key_prefix "outbound/status/" {
+  policy = "write"
+}
+session_prefix "" {
+  policy = "write"
+}
+
+# Where each node has a token of its own, this in place of the two lets it speak for itself only; the session belongs
+# to the Consul agent that the watcher talks to:
+#
+# key "outbound/status/<node>" {
+#   policy = "write"
+# }
+# session "<the agent's node name>" {
+#   policy = "write"
+# }

@@ -1,6 +1,11 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import type { Clock } from "../lib/host/clock.ts";
+import { expiringWithin, nextExpiry } from "../lib/policy/expiry.ts";
+import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
+import { EXPIRY_NOTICE_MS } from "./expiry-warnings.ts";
+import { rejections } from "./snapshot.ts";
+import { createTrafficMetrics, type TrafficPorts } from "./traffic-metrics.ts";
 import type { PassObservation, WatchState } from "./watch.ts";
-import { countRejections } from "./watch.ts";
 
 export interface Metrics {
   readonly observe: (observation: PassObservation) => void;
@@ -9,7 +14,7 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-export function createMetrics(): Metrics {
+export function createMetrics(ports: TrafficPorts & { readonly clock: Clock }): Metrics {
   const registry = new Registry();
   const registers = [registry];
   const passes = new Histogram({
@@ -37,6 +42,16 @@ export function createMetrics(): Metrics {
       help: "Rule sets whose current version is refused",
       registers,
     }),
+    expiring: new Gauge({
+      name: "outbound_expiring_rule_sets",
+      help: "Rule sets that expire within ten minutes",
+      registers,
+    }),
+    nextExpiry: new Gauge({
+      name: "outbound_next_expiry_timestamp_seconds",
+      help: "When the next rule set expires, in seconds since the epoch; 0 where none does",
+      registers,
+    }),
     inSync: new Gauge({ name: "outbound_in_sync", help: "1 when KV is read and in force, 0 otherwise", registers }),
     consulFailures: new Gauge({
       name: "outbound_consul_consecutive_failures",
@@ -44,6 +59,7 @@ export function createMetrics(): Metrics {
       registers,
     }),
   };
+  const traffic = createTrafficMetrics(registry, ports);
   return {
     contentType: registry.contentType,
     observe: ({ report, seconds }) => {
@@ -51,13 +67,21 @@ export function createMetrics(): Metrics {
       else if (report.changed.length > 0) passes.observe(seconds);
       for (const family of report?.drifted ?? []) drift.inc({ family: `ipv${family}` });
     },
-    render: (state) => {
+    render: async (state) => {
       gauges.attachments.set(state.attachments.length);
       gauges.ruleSets.set(state.snapshot.runtimeRules.ruleSets.length);
-      gauges.rejections.set(countRejections(state));
+      gauges.rejections.set(rejections(state.snapshot).length);
+      setExpiry(state.snapshot.runtimeRules, ports.clock.nowMs());
       gauges.inSync.set(state.isInSync ? 1 : 0);
       gauges.consulFailures.set(Math.max(0, ...state.prefixes.map(({ consecutiveFailures }) => consecutiveFailures)));
+      const { applied, attachments } = state;
+      if (applied) await traffic.refresh({ attachments, runtimeRules: applied.runtimeRules });
       return registry.metrics();
     },
   };
+
+  function setExpiry(rules: RuntimeRules, nowMs: number): void {
+    gauges.expiring.set(expiringWithin(rules, { nowMs, withinMs: EXPIRY_NOTICE_MS }).length);
+    gauges.nextExpiry.set((nextExpiry(rules, nowMs) ?? 0) / 1000);
+  }
 }

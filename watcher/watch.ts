@@ -4,11 +4,13 @@ import type { Log } from "../lib/host/log.ts";
 import type { RulesetMonitor } from "../lib/host/ruleset-monitor.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
 import { nextExpiry } from "../lib/policy/expiry.ts";
-import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
+import type { RuntimeContext, RuntimeRules } from "../lib/policy/runtime-rules.ts";
 import { neededPrefixes } from "../lib/policy/scope.ts";
 import { formatTimestamp } from "../lib/policy/timestamp.ts";
+import type { AuditedConnection } from "../lib/status/node-status.ts";
 import { createExpiryWarnings } from "./expiry-warnings.ts";
 import type { NodeRunner, PassReport } from "./node-runner.ts";
+import type { Observed } from "./observed.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
 import type { PrefixState } from "./prefix-state.ts";
 import type { RequestLimit } from "./request-limit.ts";
@@ -18,10 +20,10 @@ import {
   createSnapshot,
   hasKeys,
   isInSync,
-  rejections,
   retainPrefixes,
   type Snapshot,
 } from "./snapshot.ts";
+import { startingRules } from "./starting-rules.ts";
 import type { DeliveredAnswer } from "./watch-prefix.ts";
 import { createPrefixWatches } from "./watch-prefixes.ts";
 
@@ -32,6 +34,10 @@ export interface WatchState {
   /** Every needed prefix has been read, the last try to read each went well, and the last pass too. */
   readonly isInSync: boolean;
   readonly attachments: readonly Attachment[];
+  /** What the last good pass put into the kernel, and when it began; undefined before the first. */
+  readonly applied: RuntimeContext | undefined;
+  /** What audited rule sets would have decided; the same list while nothing new is seen. */
+  readonly audited: readonly AuditedConnection[];
 }
 
 export interface Watcher {
@@ -63,6 +69,10 @@ export interface WatchPorts {
   /** Calls back when somebody else may have changed the kernel's rules, until `signal` aborts. */
   readonly onRulesetChanged: (changed: () => void, signal: AbortSignal) => RulesetMonitor;
   readonly observe: (observation: PassObservation) => void;
+  /** Called when the state may have changed. */
+  readonly onChange: () => void;
+  /** Looked at once a second. */
+  readonly observed: Pick<Observed, "look" | "audited">;
 }
 
 /** What one pass did and took. */
@@ -86,6 +96,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   let attachments: readonly Attachment[] = [];
   let prefixes: readonly string[] = [];
   let saved: RuntimeRules | undefined;
+  let applied: RuntimeContext | undefined;
   let isListed = false;
   let isSettled = false;
   let isLastPassGood = false;
@@ -93,7 +104,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
 
   const watches = createPrefixWatches(
     { root: `${prefix}/rules/` },
-    { ...ports, hadKeys: (each) => hasKeys(snapshot, each), onAnswer: takeIn, onState: () => {} },
+    { ...ports, hadKeys: (each) => hasKeys(snapshot, each), onAnswer: takeIn, onState: () => ports.onChange() },
   );
   const loop = createPassLoop({ ...ports, pass, signal });
   follow(neededPrefixes({ node, networks: [], namespaces: [] }));
@@ -109,6 +120,8 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       isInSync:
         isLastPassGood && isInSync(snapshot, prefixes) && watches.states().every(({ status }) => status === "ok"),
       attachments,
+      applied,
+      audited: ports.observed.audited(),
     }),
     ended: Promise.all([loop.ended, ticking]).then(() => watches.close()),
   };
@@ -139,7 +152,8 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     const startedMs = clock.monotonicMs();
     let report: PassReport | undefined;
     try {
-      close(clock.nowMs());
+      const nowMs = clock.nowMs();
+      close(nowMs);
       const { runtimeRules, answered } = snapshot;
       report = await ports.runner.pass({
         runtimeRules,
@@ -151,6 +165,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
         persist: () => save(runtimeRules),
       });
       attachments = report.attachments;
+      applied = { runtimeRules, nowMs };
       isListed = true;
       settle();
       if (report.drifted.length > 0)
@@ -158,6 +173,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     } finally {
       isLastPassGood = report !== undefined;
       ports.observe({ report, seconds: (clock.monotonicMs() - startedMs) / 1000 });
+      ports.onChange();
     }
   }
 
@@ -204,6 +220,9 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       } catch {
         return;
       }
+      const audited = ports.observed.audited();
+      ports.observed.look({ attachments, runtimeRules: snapshot.runtimeRules, isSettled });
+      if (ports.observed.audited() !== audited) ports.onChange();
       const nowMs = clock.monotonicMs();
       const isResync = nowMs - resyncedAtMs >= (monitor.isLive() ? MONITORED_RESYNC_MS : options.resyncMs);
       const isLook = nowMs - lookedAtMs >= LOOK_MS;
@@ -224,15 +243,4 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
 
 function untilNextTick(expiry: number | undefined, nowMs: number): number {
   return expiry === undefined ? TICK_MS : Math.max(1, Math.min(TICK_MS, expiry - nowMs));
-}
-
-/** A cache of another node's watcher, as where a disk was copied, has that node's rules. */
-function startingRules({ node, cached }: WatchOptions): RuntimeRules {
-  if (!cached || cached.node === node) return cached ?? { node, ruleSets: [] };
-  return { node, ruleSets: cached.ruleSets.filter(({ scope }) => scope.kind !== "node") };
-}
-
-/** Rule sets whose current version is refused, for metrics. */
-export function countRejections({ snapshot }: WatchState): number {
-  return rejections(snapshot).length;
 }

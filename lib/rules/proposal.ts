@@ -1,5 +1,5 @@
 import type { Parsed } from "../policy/issue.ts";
-import { formatRuleSet, type RuleSet } from "../policy/rule-set.ts";
+import { formatRuleSet, LARGEST_VALUE_BYTES, type RuleSet } from "../policy/rule-set.ts";
 
 /** A rule set that is to be written, or only planned. */
 export interface Proposal {
@@ -11,17 +11,14 @@ export interface Proposal {
 /** What a key of KV holds: undefined where there is no such key. */
 export type CurrentRuleSet = Parsed<RuleSet> | undefined;
 
-/** Consul's own limit for a value (`limits.kv_max_value_size`). */
-const LARGEST_BYTES = 512 * 1024;
-
 /** @throws Error where its JSON is more than Consul takes */
 export function toProposal(ruleSet: RuleSet): Proposal {
   const json = formatRuleSet(ruleSet);
   const indented = JSON.stringify(json, undefined, 2);
-  const text = byteLength(indented) <= LARGEST_BYTES ? indented : JSON.stringify(json);
-  if (byteLength(text) <= LARGEST_BYTES) return { ruleSet, text };
+  const text = byteLength(indented) <= LARGEST_VALUE_BYTES ? indented : JSON.stringify(json);
+  if (byteLength(text) <= LARGEST_VALUE_BYTES) return { ruleSet, text };
   throw new Error(
-    `Cannot write rule set: it is ${byteLength(text)} bytes of JSON, expected at most ${LARGEST_BYTES}, which is what Consul takes: split it into several`,
+    `Cannot write rule set: it is ${byteLength(text)} bytes of JSON, expected at most ${LARGEST_VALUE_BYTES}, which is what Consul takes: split it into several`,
   );
 }
 

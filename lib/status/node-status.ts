@@ -22,7 +22,12 @@ export interface NodeStatus {
   readonly rejections: readonly NodeRejection[];
   /** What audited rule sets would have decided, once for each kind of connection. */
   readonly audited: readonly AuditedConnection[];
+  /** Parts that are empty here, or shorter than they are, because there was too much to tell. Absent: nothing is. */
+  readonly leftOut?: readonly LeftOut[];
 }
+
+/** `issues`: those of rejections. */
+export type LeftOut = "audited" | "issues" | "rejections" | "policies" | "ruleSets" | "groups";
 
 /** The parts of a conflist and of a job that decide packets. */
 export interface NodePolicy {
@@ -125,6 +130,7 @@ const statusSchema = z.object({
       port: count.exactOptional(),
     }),
   ),
+  leftOut: z.array(z.enum(["audited", "issues", "rejections", "policies", "ruleSets", "groups"])).exactOptional(),
 });
 
 /** As the KV key holds it: JSON on one line. Equal statuses give equal text. */

@@ -168,3 +168,14 @@ test("the status of a watcher that is not understood is left out, and that is sa
   expect(seen).toEqual({ source: "status", nodes: 2, attachments: 4 });
   expect(notes.join(" ")).toContain("n3");
 });
+
+test("a node that has too much to tell is named: its attachments are not compared", async () => {
+  await tellStatus();
+  const big = {
+    ...statusOf("n4", { policies: [], groups: [{ allocations: ["9f"] }] }),
+    leftOut: ["policies"] as const,
+  };
+  await agent.put("outbound/status/n4", formatNodeStatus(big));
+  const { notes } = await planJson(...web, "-f", "rules.json");
+  expect(notes.join(" ")).toContain("not compared: attachments of n4");
+});

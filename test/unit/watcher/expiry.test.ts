@@ -55,6 +55,8 @@ async function start(): Promise<void> {
       onAttachmentsChanged: () => {},
       onRulesetChanged: () => ({ isLive: () => true }),
       observe: () => {},
+      onChange: () => {},
+      observed: { look: () => {}, audited: () => [] },
     },
   );
   await clock.advance(50);

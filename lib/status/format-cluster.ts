@@ -1,0 +1,111 @@
+import { alignColumns, elide } from "../inspect/table.ts";
+import { describeIssue } from "../rules/entry.ts";
+import { toOneLine } from "../rules/one-line.ts";
+import { formatScopeFlags } from "../rules/scope-flags.ts";
+import { wrap } from "../rules/wrap.ts";
+import type { ClusterStatus, RuleSetState, RuleSetStatus } from "./cluster-status.ts";
+import { formatNodes, listNodes } from "./format-nodes.ts";
+
+/** All that is asked about, as a table of at most 80 columns, and the nodes that report. */
+export function formatCluster(cluster: ClusterStatus, { what }: { readonly what: string }): string {
+  const { ruleSets, unknownKeys } = cluster;
+  const [heading = "", ...rows] = alignColumns([HEADING, ...ruleSets.map(cells)], { right: [1, 2, 3] });
+  const sections = [
+    ruleSets.length === 0
+      ? [wrap(`No rule set under ${what}`, { indent: 2 })]
+      : [heading, ...ruleSets.flatMap((each, index) => [rows[index] ?? "", ...formatNotes(each)])],
+    unknownKeys.length === 0
+      ? []
+      : [
+          "Keys that fit no scope, and so apply to nothing",
+          ...unknownKeys.flatMap(({ key, reason }) => [
+            wrap(`  ${toOneLine(key)}`, { indent: 4 }),
+            wrap(`    ${reason}`, { indent: 4 }),
+          ]),
+        ],
+    formatNodes(cluster),
+    formatDoubts(cluster),
+  ];
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
+}
+
+/** What keeps the answer from being the whole truth. */
+export function formatDoubts({ nodes, hidesStatuses, hidesRules }: ClusterStatus): readonly string[] {
+  const nobody =
+    "No watcher reports, so nobody knows what is in force: outbound watch runs on no node, or may not write its status key: its log says so";
+  return [
+    ...(nodes.length === 0 && !hidesStatuses ? [nobody] : []),
+    ...(hidesStatuses
+      ? ["Consul's ACLs hide the status of nodes from this token, so what is in force there is not known"]
+      : []),
+    ...(hidesRules ? ["Consul's ACLs hide rule sets from this token: there may be more than these"] : []),
+  ].map((note) => wrap(note, { indent: 2 }));
+}
+
+export const STATE_WORDS: Readonly<Record<RuleSetState, string>> = {
+  "in-force": "in force",
+  audit: "audit",
+  expired: "expired",
+  pending: "PENDING",
+  rejected: "REJECTED",
+  unmatched: "NO MATCH",
+  unreported: "UNKNOWN",
+  removing: "REMOVING",
+};
+
+/** Why nobody is in a rule set's scope, and who may have been meant. */
+export function describeNoMatch({ scope, near }: RuleSetStatus): string {
+  const meant = near.map(formatScopeFlags).join(" or ");
+  const question = meant === "" ? "" : `: did you mean ${meant} instead of ${formatScopeFlags(scope)}?`;
+  return `matches no allocation on any node${question}`;
+}
+
+const HEADING = ["STATE", "NODES", "ATTACHMENTS", "VERSION", "RULE SET"];
+/** What is left of 80 columns beside the others, with 1,000 of 1,000 nodes and a ModifyIndex of ten digits. */
+const KEY_WIDTH = 34;
+const LONGEST_ISSUE = 400;
+
+function cells({ key, state, nodes, attachments, modifyIndex }: RuleSetStatus): readonly string[] {
+  const applied = nodes.filter((node) => node.state === "applied").length;
+  const isPartial = state === "pending" || state === "rejected";
+  return [
+    STATE_WORDS[state],
+    isPartial && nodes.length > 0 ? `${applied}/${nodes.length}` : String(nodes.length),
+    String(attachments),
+    modifyIndex === null ? "-" : String(modifyIndex),
+    key.length > KEY_WIDTH ? "" : toOneLine(key),
+  ];
+}
+
+function formatNotes(ruleSet: RuleSetStatus): readonly string[] {
+  const { key, issues } = ruleSet;
+  const [issue] = issues;
+  const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
+  return [
+    ...(key.length > KEY_WIDTH ? [toOneLine(key)] : []),
+    ...(issue ? [`! ${elide(toOneLine(describeIssue(issue)), LONGEST_ISSUE)}${more}`] : []),
+    ...describeNodes(ruleSet),
+  ].map((note) => wrap(`  ${note}`, { indent: 4 }));
+}
+
+/** Which nodes do not have the version in KV, and what they have. */
+function describeNodes(ruleSet: RuleSetStatus): readonly string[] {
+  const { state, nodes, audited } = ruleSet;
+  if (state === "unmatched") return [describeNoMatch(ruleSet)];
+  if (state === "unreported") return [];
+  if (state === "removing") return [`removed from KV, and still in force on ${listNodes(nodes)}`];
+  const others = nodes.filter((node) => node.state !== "applied");
+  const byVersion = Map.groupBy(others, ({ modifyIndex, has }) =>
+    modifyIndex === null ? "" : `${modifyIndex} ${has}`,
+  );
+  const lines = Array.from(byVersion, ([version, alike]) => {
+    const [{ modifyIndex, has } = { modifyIndex: null, has: null }] = alike;
+    if (version === "" || has === null) return `${listNodes(alike)}: has none in force`;
+    return `${listNodes(alike)}: has version ${modifyIndex}, ${STATE_WORDS[has]}`;
+  });
+  const denied = audited.filter(({ wouldBe }) => wouldBe === "denied").length;
+  return [...lines, ...(denied > 0 ? [`would have denied ${denied} kinds of connection`] : [])];
+}
