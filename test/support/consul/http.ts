@@ -4,7 +4,7 @@ export interface ConsulRequest {
   readonly method?: "GET" | "PUT" | "DELETE";
   /** With its query: `/v1/kv/a?recurse`. */
   readonly path: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly token?: string;
   /** Default: a connection of its own. */
   readonly agent?: Agent;
