@@ -6,6 +6,7 @@ import { findAllocation } from "../lib/inspect/find-allocation.ts";
 import type { Packet } from "../lib/policy/evaluate.ts";
 import { readAttachments, readRuntimeContext } from "./node-state.ts";
 import { allocPositional, jsonOption, stateOptions } from "./options.ts";
+import { VERDICT_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { createStderrLog } from "./stderr-log.ts";
 import { UsageError } from "./usage-error.ts";
@@ -49,7 +50,7 @@ export async function handler({ alloc, destination, stateDir, cacheDir, json }: 
   const options = { packet, context: readRuntimeContext(cacheDir, log), hostAddresses: readHostAddresses() };
   const explanations = attachments.map((attachment) => explain(attachment, options));
   if (json) printJson({ explanations });
-  else printText(explanations.map(formatExplanation).join("\n\n"));
+  else printText(explanations.map(formatExplanation).join("\n\n"), VERDICT_HIGHLIGHTS);
 }
 
 function readDestination(text: string): Packet {

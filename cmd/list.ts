@@ -2,6 +2,7 @@ import type { ArgumentsCamelCase, Argv } from "yargs";
 import { formatAttachmentList, listAttachments } from "../lib/inspect/attachment-list.ts";
 import { readAttachments, readKernel } from "./node-state.ts";
 import { jsonOption, stateOptions } from "./options.ts";
+import { CHAINS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { createStderrLog } from "./stderr-log.ts";
 
@@ -35,5 +36,5 @@ export async function handler({ stateDir, json }: ListArguments): Promise<void> 
   const { attachments, unreadable } = readAttachments(stateDir, log);
   const list = listAttachments(attachments, { kernel: await readKernel(log), unreadable });
   if (json) printJson(list);
-  else printText(formatAttachmentList(list));
+  else printText(formatAttachmentList(list), CHAINS_HIGHLIGHTS);
 }

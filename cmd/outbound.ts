@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import { aboutText } from "../lib/cni/version.ts";
 import { version } from "./version.ts";
 import { writeAll } from "./write-all.ts";
@@ -13,4 +14,6 @@ if (isPlugin) {
   await runCli(words);
 } else {
   writeAll(2, aboutText(version));
+  // Nomad reads the lines above; a person wants to know how to go on.
+  if (isatty(2)) writeAll(2, "Commands: outbound help\n");
 }

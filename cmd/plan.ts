@@ -11,6 +11,7 @@ import { withConsul, type ConsulSession } from "./consul-session.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
 import { jsonOption, stateOptions } from "./options.ts";
 import { findHidden, readCluster, readOwnNode, type SeenCluster } from "./plan-cluster.ts";
+import { PLAN_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { proposalOptions, readProposal } from "./proposal.ts";
 import { readInput } from "./read-input.ts";
@@ -124,7 +125,7 @@ async function planWith(options: PlanArguments, { place, seen, session }: Known)
     ...seen.notes,
   ];
   if (options.json) printJson(toPlanJson(made, { notes }));
-  else printText(formatPlan(made, { nowMs, notes }));
+  else printText(formatPlan(made, { nowMs, notes }), PLAN_HIGHLIGHTS);
   return made.isChange;
 }
 

@@ -8,6 +8,7 @@ import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { describePolicy, withConsul, type ConsulNeeds, type ConsulSession } from "./consul-session.ts";
 import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
+import { RULE_SETS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { rulesRoot } from "./rule-set-entry.ts";
 import { readScope, scopeOptions } from "./scope-options.ts";
@@ -58,7 +59,7 @@ export async function handler({ json, prefix: rootPrefix, ...flags }: ListArgume
     createStderrLog().warn({}, `Consul's ACLs hide keys: to see all, the token needs ${describePolicy(needs)}`);
   }
   if (json) printJson({ prefix: needs.keyPrefix, isFiltered, ...list });
-  else printText(formatRuleSetList(list) || `No rule set under ${needs.keyPrefix}`);
+  else printText(formatRuleSetList(list) || `No rule set under ${needs.keyPrefix}`, RULE_SETS_HIGHLIGHTS);
 }
 
 /** @throws ConsulError, `forbidden` where nothing at all may be read */

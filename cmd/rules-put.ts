@@ -12,6 +12,7 @@ import { withConsul, withDoubt, type ConsulSession } from "./consul-session.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
 import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
+import { CHANGE_HIGHLIGHTS, STATUS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { proposalOptions, readProposal } from "./proposal.ts";
 import { readInput } from "./read-input.ts";
@@ -33,7 +34,7 @@ export function builder(yargs: Argv) {
         "one rule": "$0 rules put deny-metadata --global --host 169.254.169.254 --action DROP",
         "its rules stay": "$0 rules put allow-db --namespace default --job web --mode audit",
         "in force for an hour": "$0 rules put global/deny-metadata --mode enforce --for 1h",
-        "and wait for the nodes": "$0 rules put global/deny-metadata --mode audit --wait",
+        "and wait for the nodes": "$0 rules put global/deny-metadata --mode audit --wait --timeout 3s",
         "from standard input": "$0 rules put global/deny-metadata -f - < rules.json",
       }),
       "Shows what changes, and writes it unless it is invalid, has not changed, or",
@@ -67,7 +68,7 @@ export async function handler({ name, index, json, ...flags }: PutArguments): Pr
     const warnings = warnAbout(proposal.ruleSet, { scope: place.scope, nowMs });
     for (const warning of warnings) createStderrLog().warn({}, warning);
     const isUnchanged = entry?.parsed.ok === true && isSameRuleSet(entry.parsed.value, proposal.ruleSet);
-    if (!json) printText(describePut(entry, { key, ruleSet: proposal.ruleSet }));
+    if (!json) printText(describePut(entry, { key, ruleSet: proposal.ruleSet }), CHANGE_HIGHLIGHTS);
     const written = isUnchanged ? entry : await write(place, { proposal, modifyIndex }, session);
     if (!json && !isUnchanged) printText(describeWritten(written, proposal, { isAwaited: flags.wait }));
     const outcome = flags.wait
@@ -76,7 +77,7 @@ export async function handler({ name, index, json, ...flags }: PutArguments): Pr
     if (outcome) process.exitCode = outcome.exitCode;
     const status = outcome && { status: outcome.cluster };
     if (json) printJson({ ...toJson(place, { entry, proposal, written, isUnchanged, warnings }), ...status });
-    else if (outcome) printText(outcome.text);
+    else if (outcome) printText(outcome.text, STATUS_HIGHLIGHTS);
   });
 }
 

@@ -9,6 +9,7 @@ import { withConsul, withDoubt, type ConsulSession } from "./consul-session.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
 import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
+import { CHANGE_HIGHLIGHTS, STATUS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { namePositional, needsFor, readEntry, readPlace, suggestKeys, type RuleSetPlace } from "./rule-set-entry.ts";
 import { scopeOptions } from "./scope-options.ts";
@@ -22,8 +23,7 @@ export function builder(yargs: Argv) {
     [
       ...examples({
         "by its scope and name": "$0 rules rm allow-db --namespace default --job web",
-        "and wait for the nodes": "$0 rules rm deny-metadata --global --wait",
-        "by its whole key": "$0 rules rm global/deny-metadata",
+        "by its whole key, and wait for the nodes": "$0 rules rm global/deny-metadata --wait --timeout 3s",
       }),
       "Shows what goes, and removes it unless somebody else has changed it meanwhile.",
       "Give --index the ModifyIndex that get printed to remove only what you saw.",
@@ -51,7 +51,7 @@ export async function handler({ name, index, json, ...flags }: RmArguments): Pro
       throw new Error(`Cannot remove ${key}: there is no such rule set${await suggestKeys(place, session)}`);
     }
     checkIndex({ action: "remove", key, index, nowIndex: entry.modifyIndex });
-    if (!json) printText(describeRemoval(entry));
+    if (!json) printText(describeRemoval(entry), CHANGE_HIGHLIGHTS);
     await remove(place, entry, session);
     if (!json) printText("Removed");
     const outcome = flags.wait
@@ -59,7 +59,7 @@ export async function handler({ name, index, json, ...flags }: RmArguments): Pro
       : undefined;
     if (outcome) process.exitCode = outcome.exitCode;
     if (json) printJson({ ...toJson(place, entry), ...(outcome && { status: outcome.cluster }) });
-    else if (outcome) printText(outcome.text);
+    else if (outcome) printText(outcome.text, STATUS_HIGHLIGHTS);
   });
 }
 

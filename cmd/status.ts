@@ -7,6 +7,7 @@ import { clusterExitCode, ruleSetExitCode } from "../lib/status/outcome.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { withConsul } from "./consul-session.ts";
 import { jsonOption } from "./options.ts";
+import { STATUS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { rulesPrefixOf } from "./read-cluster.ts";
 import { scopeOptions } from "./scope-options.ts";
@@ -71,7 +72,10 @@ export async function handler({ key: word, json, wait, timeout, ...flags }: Stat
   );
   const { key } = question;
   if (json) printJson(cluster);
-  else printText(key === undefined ? formatCluster(cluster, { what: keyPrefix }) : formatOne(cluster, key));
+  else {
+    const text = key === undefined ? formatCluster(cluster, { what: keyPrefix }) : formatOne(cluster, key);
+    printText(text, STATUS_HIGHLIGHTS);
+  }
   process.exitCode = key === undefined ? clusterExitCode(cluster) : ruleSetExitCode(cluster);
 }
 

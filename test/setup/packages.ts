@@ -24,12 +24,18 @@ const base: readonly Requirement[] = [
 
 const docker: Requirement = { debianPackage: "docker.io", files: ["/usr/sbin/dockerd", "/usr/bin/containerd"] };
 
+/** Other shells than Debian's own, for the completion that each of them has. */
+const shells: readonly Requirement[] = [
+  { debianPackage: "zsh", files: ["/usr/bin/zsh"] },
+  { debianPackage: "fish", files: ["/usr/bin/fish"] },
+];
+
 /**
  * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
- * `docker` adds the container engine. Returns the names of the packages it installed.
+ * `docker` adds the container engine, `shells` zsh and fish. Returns the names of the packages it installed.
  */
-export async function ensurePackages(options: { readonly docker: boolean }): Promise<readonly string[]> {
-  const requirements = options.docker ? [...base, docker] : base;
+export async function ensurePackages(options: PackageOptions): Promise<readonly string[]> {
+  const requirements = [...base, ...(options.docker ? [docker] : []), ...(options.shells === true ? shells : [])];
   const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
   if (missing.length === 0) return [];
   const env = { DEBIAN_FRONTEND: "noninteractive" };
@@ -40,6 +46,11 @@ export async function ensurePackages(options: { readonly docker: boolean }): Pro
     throw new Error(`Cannot install packages: still missing one of ${stillMissing.join(", ")}`);
   }
   return missing;
+}
+
+export interface PackageOptions {
+  readonly docker: boolean;
+  readonly shells?: boolean;
 }
 
 function isMissing(requirement: Requirement): boolean {
