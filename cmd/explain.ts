@@ -4,6 +4,7 @@ import { parseDestination } from "../lib/inspect/destination.ts";
 import { explain, formatExplanation } from "../lib/inspect/explain.ts";
 import { findAllocation } from "../lib/inspect/find-allocation.ts";
 import type { Packet } from "../lib/policy/evaluate.ts";
+import { examples } from "./examples.ts";
 import { readAttachments, readRuntimeContext } from "./node-state.ts";
 import { allocPositional, jsonOption, stateOptions } from "./options.ts";
 import { VERDICT_HIGHLIGHTS } from "./highlights.ts";
@@ -21,12 +22,14 @@ export function builder(yargs: Argv) {
       demandOption: true,
       describe: "<address>[:port][/proto]; tcp where no protocol is given, and a port for tcp, udp and sctp",
     })
-    .example("$0 explain 8f1c 10.1.2.3:443", "tcp")
-    .example("$0 explain 8f1c 10.1.2.3:53/udp", "udp")
-    .example("$0 explain 8f1c [2001:db8::1]:443/tcp", "IPv6")
-    .example("$0 explain 8f1c 10.1.2.3/icmp", "a ping")
     .epilogue(
       [
+        ...examples({
+          tcp: "$0 explain 8f1c 10.1.2.3:443",
+          udp: "$0 explain 8f1c 10.1.2.3:53/udp",
+          IPv6: "$0 explain 8f1c '[2001:db8::1]:443/tcp'",
+          "a ping": "$0 explain 8f1c 10.1.2.3/icmp",
+        }),
         "It asks the rules that are recorded on this node, not the kernel: outbound show",
         "tells what the kernel has. Rules are asked after DNAT: for a published port or",
         "a service address name the address behind it. Exit code 0 whatever the verdict.",

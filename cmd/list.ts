@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { formatAttachmentList, listAttachments } from "../lib/inspect/attachment-list.ts";
+import { examples } from "./examples.ts";
 import { readAttachments, readKernel } from "./node-state.ts";
 import { jsonOption, stateOptions } from "./options.ts";
 import { CHAINS_HIGHLIGHTS } from "./highlights.ts";
@@ -10,23 +11,24 @@ export const command = "list";
 export const describe = "List attachments on this node and their chains";
 
 export function builder(yargs: Argv) {
-  return jsonOption(stateOptions(yargs))
-    .example("$0 list", "allocation, job, network, addresses and chain of each")
-    .example("$0 list --json | jq -r '.attachments[].chain'", "their chains alone")
-    .epilogue(
-      [
-        "IPV4 and IPV6 say whether the chain is in the kernel: yes, EMPTY (somebody took",
-        "its rules away), MISSING, - (nothing of that family can come from it),",
-        "? (the kernel could not be read).",
-        "",
-        "JSON: { attachments: [{ allocation,",
-        "                        identity: { region?, namespace?, job?, group? },",
-        "                        network, ifname, addresses: [], chain, mainChain,",
-        "                        kernel: { ipv4, ipv6 }, addedAt }],",
-        "        unreadable: [chain] }",
-        "kernel says present, empty, missing, unused or unknown.",
-      ].join("\n"),
-    );
+  return jsonOption(stateOptions(yargs)).epilogue(
+    [
+      ...examples({
+        "allocation, job, network, addresses and chain of each": "$0 list",
+        "their chains alone": "$0 list --json | jq -r '.attachments[].chain'",
+      }),
+      "IPV4 and IPV6 say whether the chain is in the kernel: yes, EMPTY (somebody took",
+      "its rules away), MISSING, - (nothing of that family can come from it),",
+      "? (the kernel could not be read).",
+      "",
+      "JSON: { attachments: [{ allocation,",
+      "                        identity: { region?, namespace?, job?, group? },",
+      "                        network, ifname, addresses: [], chain, mainChain,",
+      "                        kernel: { ipv4, ipv6 }, addedAt }],",
+      "        unreadable: [chain] }",
+      "kernel says present, empty, missing, unused or unknown.",
+    ].join("\n"),
+  );
 }
 
 type ListArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;

@@ -8,6 +8,7 @@ import { warnAbout } from "../lib/rules/warnings.ts";
 import type { RuleSet } from "../lib/policy/rule-set.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { withConsul, type ConsulSession } from "./consul-session.ts";
+import { examples } from "./examples.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
 import { jsonOption, stateOptions } from "./options.ts";
 import { findHidden, readCluster, readOwnNode, type SeenCluster } from "./plan-cluster.ts";
@@ -30,12 +31,14 @@ export function builder(yargs: Argv) {
       default: false,
       describe: "Ask this node's own state and cache, and not Consul",
     })
-    .example("$0 plan allow-db --namespace default --job web -f rules.json", "before rules put")
-    .example("$0 plan deny-metadata --global --host 169.254.169.254 --action DROP", "one rule")
-    .example("$0 plan allow-db --namespace default --job web --mode audit", "its rules stay")
-    .example("$0 plan global/deny-metadata --rm", "before rules rm")
     .epilogue(
       [
+        ...examples({
+          "before rules put": "$0 plan allow-db --namespace default --job web -f rules.json",
+          "one rule": "$0 plan deny-metadata --global --host 169.254.169.254 --action DROP",
+          "its rules stay": "$0 plan allow-db --namespace default --job web --mode audit",
+          "before rules rm": "$0 plan global/deny-metadata --rm",
+        }),
         "Takes what rules put takes. It says which connections would be let through or",
         "stopped that are not now, exactly, and for whom: every watcher tells Consul what",
         "is attached to its node. Without that it knows the attachments of this node",

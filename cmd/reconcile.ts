@@ -6,6 +6,7 @@ import { withNodeLock } from "../lib/host/lock.ts";
 import { readRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
 import { formatPass, parseRestoreChanges, type FamilyChanges } from "../lib/inspect/restore-changes.ts";
 import { createNodeRunner } from "../watcher/node-runner.ts";
+import { examples } from "./examples.ts";
 import { jsonOption, stateOptions } from "./options.ts";
 import { printJson, printText } from "./print.ts";
 import { requireRoot } from "./require-root.ts";
@@ -15,20 +16,21 @@ export const command = "reconcile";
 export const describe = "Make the kernel's chains what they should be, once, without Consul";
 
 export function builder(yargs: Argv) {
-  return jsonOption(stateOptions(yargs))
-    .example("$0 reconcile", "repairs what somebody flushed, removes what nobody needs")
-    .epilogue(
-      [
-        "Desired is what this node has on record: its attachments, and the runtime rules",
-        "that were cached last. Where none are cached, or not all of them can be read,",
-        "nothing is removed.",
-        "",
-        "JSON: { attachments, isSettled,",
-        "        changed: [{ family: 4|6, written: [chain], removed: [chain],",
-        "                    anchored: [chain] }] }",
-        "attachments is a number; isSettled false says that nothing was removed.",
-      ].join("\n"),
-    );
+  return jsonOption(stateOptions(yargs)).epilogue(
+    [
+      ...examples({
+        "repairs what somebody flushed, removes what nobody needs": "$0 reconcile",
+      }),
+      "Desired is what this node has on record: its attachments, and the runtime rules",
+      "that were cached last. Where none are cached, or not all of them can be read,",
+      "nothing is removed.",
+      "",
+      "JSON: { attachments, isSettled,",
+      "        changed: [{ family: 4|6, written: [chain], removed: [chain],",
+      "                    anchored: [chain] }] }",
+      "attachments is a number; isSettled false says that nothing was removed.",
+    ].join("\n"),
+  );
 }
 
 type ReconcileArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;

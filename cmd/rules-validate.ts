@@ -1,6 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { formatReports } from "../lib/validate/format-reports.ts";
 import { unreadableFile, validateFile } from "../lib/validate/validate-file.ts";
+import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
 import { printJson, printText } from "./print.ts";
 import { readRuleFiles } from "./rule-files.ts";
@@ -18,12 +19,14 @@ export function builder(yargs: Argv) {
     })
     .option("quiet", { type: "boolean", default: false, describe: "Print only what is wrong" })
     .option("strict", { type: "boolean", default: false, describe: "Fail for warnings too" })
-    .example("$0 rules validate rules/web.json", "one file")
-    .example("$0 rules validate rules/ --strict", "a folder, for CI")
-    .example("$0 rules validate net.conflist", "a conflist")
-    .example("$0 rules validate - < web.json", "standard input")
     .epilogue(
       [
+        ...examples({
+          "one file": "$0 rules validate rules/web.json",
+          "a folder, for CI": "$0 rules validate rules/ --strict",
+          "a conflist": "$0 rules validate net.conflist",
+          "standard input": "$0 rules validate - < web.json",
+        }),
         "A file is a rule set as KV holds it, a conflist (it has plugins), or the",
         'plugin\'s object ("type": "outbound"), told apart by what is in it. Of a folder',
         "its *.json and *.conflist files are read, at any depth. It parses with the very",

@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { jsonSchemaOf } from "../lib/schema/json-schemas.ts";
+import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
 import { printJson } from "./print.ts";
 
@@ -13,10 +14,12 @@ export function builder(yargs: Argv) {
       demandOption: true,
       describe: "Of a value in KV, or of the plugin's object in a conflist",
     })
-    .example("$0 schema rule-set > schema.json", "for an editor")
-    .example("$0 schema plugin | jq .properties", "the plugin's keys")
     .epilogue(
       [
+        ...examples({
+          "for an editor": "$0 schema rule-set > schema.json",
+          "the plugin's keys": "$0 schema plugin | jq .properties",
+        }),
         "Generated from the schemas that the watcher and the plugin parse with. It takes",
         "all that they take and more, as it cannot check addresses, ports and times:",
         "outbound rules validate does. A rule set with rules, and the plugin's object,",

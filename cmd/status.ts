@@ -6,6 +6,7 @@ import { formatRuleSetStatus } from "../lib/status/format-rule-set.ts";
 import { clusterExitCode, ruleSetExitCode } from "../lib/status/outcome.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { withConsul } from "./consul-session.ts";
+import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
 import { STATUS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
@@ -24,13 +25,15 @@ export function builder(yargs: Argv) {
       type: "string",
       describe: "One rule set: its name in the scope that flags name, or its whole key",
     })
-    .example("$0 status", "every rule set and every node")
-    .example("$0 status --namespace default", "its rule sets, with all its jobs'")
-    .example("$0 status db --network lab", "one rule set, node by node")
-    .example("$0 status global/db --wait", "until it is in force everywhere")
-    .example("$0 status --json | jq .nodes", "the same for machines")
     .epilogue(
       [
+        ...examples({
+          "every rule set and every node": "$0 status",
+          "its rule sets, with all its jobs'": "$0 status --namespace default",
+          "one rule set, node by node": "$0 status db --network lab",
+          "until it is in force everywhere": "$0 status global/db --wait",
+          "the same for machines": "$0 status --json | jq .nodes",
+        }),
         "STATE: in force; audit; expired; PENDING: some nodes do not have the version",
         "in KV yet; REJECTED: the value is no rule set, nodes keep the last good one;",
         "NO MATCH: it applies to no allocation on any node; UNKNOWN: no watcher reports;",

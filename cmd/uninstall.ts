@@ -15,6 +15,7 @@ import { parseRuleset, type ActualRuleset } from "../lib/netfilter/parse-ruleset
 import { planUninstall, type UninstallPlan } from "../lib/netfilter/plan-uninstall.ts";
 import type { Family } from "../lib/policy/address.ts";
 import { reconcile } from "../lib/reconcile.ts";
+import { examples } from "./examples.ts";
 import { readAttachments } from "./node-state.ts";
 import { jsonOption, stateOptions } from "./options.ts";
 import { printJson, printText } from "./print.ts";
@@ -32,10 +33,12 @@ export function builder(yargs: Argv) {
   return jsonOption(stateOptions(yargs))
     .option("yes", { type: "boolean", default: false, describe: "Do it: running containers are unfiltered afterwards" })
     .option("force", { type: "boolean", default: false, describe: "Also while a watcher runs on this node" })
-    .example("$0 uninstall", "prints what would be removed, and exits 1")
-    .example("$0 uninstall --yes", "removes it")
     .epilogue(
       [
+        ...examples({
+          "prints what would be removed, and exits 1": "$0 uninstall",
+          "removes it": "$0 uninstall --yes",
+        }),
         "Take outbound out of the conflist and stop the watcher first, or the next",
         "container brings its chains back. Chains that the Go plugin made stay, and so",
         "does what is not outbound's in the two folders.",

@@ -25,6 +25,7 @@ import { createObserved } from "../watcher/observed.ts";
 import { createRequestLimit } from "../watcher/request-limit.ts";
 import { startStatusKey } from "../watcher/status-key.ts";
 import { startWatch } from "../watcher/watch.ts";
+import { examples } from "./examples.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { stateOptions } from "./options.ts";
 import { version } from "./version.ts";
@@ -44,7 +45,7 @@ export function builder(yargs: Argv) {
     })
     .option("resync", { type: "number", default: 8, describe: "Seconds between two looks for what changed unseen" })
     .option("log-level", { choices: LOG_LEVELS, default: "info" as const, describe: "The least that is logged" })
-    .example("$0 watch --node ${node.unique.name}", "as a Nomad system job runs it");
+    .epilogue(examples({ "as a Nomad system job runs it": "$0 watch --node ${node.unique.name}" }).join("\n"));
 }
 
 type WatchArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>["argv"]>>;
