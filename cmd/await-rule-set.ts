@@ -2,6 +2,8 @@ import { systemClock } from "../lib/host/clock.ts";
 import type { ClusterStatus } from "../lib/status/cluster-status.ts";
 import { formatRuleSetStatus } from "../lib/status/format-rule-set.ts";
 import { removalExitCode, ruleSetExitCode } from "../lib/status/outcome.ts";
+import { toOneLine } from "../lib/rules/one-line.ts";
+import { wrap } from "../lib/rules/wrap.ts";
 import type { ConsulSession } from "./consul-session.ts";
 import { waitForCluster } from "./wait-for-cluster.ts";
 
@@ -34,7 +36,10 @@ export async function awaitRuleSet(
   session: Pick<ConsulSession, "consul" | "signal">,
 ): Promise<AwaitedOutcome> {
   const cluster = await waitForCluster({ prefix, key, start: key }, { timeoutMs }, { ...session, clock: systemClock });
-  const text = formatRuleSetStatus(cluster, { key, nowMs: systemClock.nowMs() });
   const exitCode = change === "put" ? ruleSetExitCode(cluster) : removalExitCode(cluster);
-  return { cluster, text, exitCode };
+  const isGone = change === "removed" && exitCode === 0;
+  const text = isGone
+    ? `Gone from every node that reports: ${cluster.nodes.map(({ node }) => toOneLine(node)).join(", ")}`
+    : formatRuleSetStatus(cluster, { key, nowMs: systemClock.nowMs() });
+  return { cluster, text: isGone ? wrap(text, { indent: 2 }) : text, exitCode };
 }

@@ -28,14 +28,15 @@ function* readFolder(folder: string): Generator<RuleFile> {
   for (const file of files) yield attempt(file, () => ({ file, bytes: readFileSync(file) }));
 }
 
-/** Links to files are followed, links to folders are not: they may lead in a circle. */
+/** Not the schema that lies beside rule sets for editors. Links to files are followed, links to folders are not: they may lead in a circle. */
 function filesIn(folder: string): readonly string[] {
   return readdirSync(folder, { withFileTypes: true })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const file = join(folder, entry.name);
       if (entry.isDirectory()) return filesIn(file);
-      return /\.(?:json|conflist)$/.test(entry.name) && !isFolder(file) ? [file] : [];
+      const isMeant = /\.(?:json|conflist)$/.test(entry.name) && !entry.name.endsWith(".schema.json");
+      return isMeant && !isFolder(file) ? [file] : [];
     });
 }
 

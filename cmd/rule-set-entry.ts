@@ -1,10 +1,10 @@
 import type { Argv } from "yargs";
 import { ConsulError } from "../lib/host/consul-error.ts";
-import { watchedPrefix } from "../lib/policy/scope.ts";
+import { parseKey, watchedPrefix } from "../lib/policy/scope.ts";
 import { toEntry, type RuleSetEntry } from "../lib/rules/entry.ts";
 import { findNearKeys } from "../lib/rules/near-keys.ts";
 import type { ConsulNeeds, ConsulSession } from "./consul-session.ts";
-import { readRuleSetKey, type RuleSetKey, type ScopeFlags } from "./scope-options.ts";
+import { readRuleSetKey, readScope, type RuleSetKey, type ScopeFlags } from "./scope-options.ts";
 
 /** Where a rule set is in KV. */
 export interface RuleSetPlace extends RuleSetKey {
@@ -27,6 +27,23 @@ export function readPlace(nameOrKey: string, flags: ScopeFlags & { readonly pref
   return { root, ...readRuleSetKey(relative, flags) };
 }
 
+/** A key that fits no scope, and so is no rule set's: somebody's mistake that should be removable. */
+export interface StrayKey {
+  readonly root: string;
+  /** Below `root`. */
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** Undefined where scope flags or the key itself name a rule set. */
+export function readStrayKey(key: string, flags: ScopeFlags & { readonly prefix: string }): StrayKey | undefined {
+  if (readScope(flags)) return undefined;
+  const root = rulesRoot(flags.prefix);
+  const relative = key.startsWith(root) ? key.slice(root.length) : key;
+  const parsed = parseKey(relative);
+  return parsed.kind === "unknown" ? { root, key: relative, reason: parsed.reason } : undefined;
+}
+
 /** `outbound/rules/`. */
 export function rulesRoot(prefix: string): string {
   return `${prefix}/rules/`;
@@ -39,7 +56,7 @@ export function needsFor({ root, scope }: RuleSetPlace, policy: ConsulNeeds["pol
 
 /** What KV has at a key, read consistently; undefined where there is no such key. @throws ConsulError */
 export async function readEntry(
-  { root, key }: RuleSetPlace,
+  { root, key }: Pick<RuleSetPlace, "root" | "key">,
   { consul, signal }: ConsulSession,
 ): Promise<RuleSetEntry | undefined> {
   const prefix = `${root}${key}`;

@@ -1,10 +1,12 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { formatRuleSet } from "../lib/policy/rule-set.ts";
+import { ConsulError } from "../lib/host/consul-error.ts";
 import { describeConflict } from "../lib/rules/conflict.ts";
 import type { RuleSetEntry } from "../lib/rules/entry.ts";
 import { isSameRuleSet, type Proposal } from "../lib/rules/proposal.ts";
 import { describePut } from "../lib/rules/describe-put.ts";
 import { quote } from "../lib/rules/scope-flags.ts";
+import { describeNoMatch } from "../lib/status/format-cluster.ts";
 import { warnAbout } from "../lib/rules/warnings.ts";
 import { awaitRuleSet } from "./await-rule-set.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
@@ -71,6 +73,7 @@ export async function handler({ name, index, json, ...flags }: PutArguments): Pr
     if (!json) printText(describePut(entry, { key, ruleSet: proposal.ruleSet }), CHANGE_HIGHLIGHTS);
     const written = isUnchanged ? entry : await write(place, { proposal, modifyIndex }, session);
     if (!json && !isUnchanged) printText(describeWritten(written, proposal, { isAwaited: flags.wait }));
+    if (!flags.wait) await warnOfNoMatch({ prefix: flags.prefix, key }, session);
     const outcome = flags.wait
       ? await awaitRuleSet({ prefix: flags.prefix, key, change: "put", timeoutMs }, session)
       : undefined;
@@ -79,6 +82,20 @@ export async function handler({ name, index, json, ...flags }: PutArguments): Pr
     if (json) printJson({ ...toJson(place, { entry, proposal, written, isUnchanged, warnings }), ...status });
     else if (outcome) printText(outcome.text, STATUS_HIGHLIGHTS);
   });
+}
+
+/** A name misspelt is the commonest mistake. Where statuses cannot be read, `status` says so and `put` need not. */
+async function warnOfNoMatch(
+  { prefix, key }: { readonly prefix: string; readonly key: string },
+  session: ConsulSession,
+): Promise<void> {
+  try {
+    const { cluster } = await awaitRuleSet({ prefix, key, change: "put", timeoutMs: 0 }, session);
+    const [ruleSet] = cluster.ruleSets;
+    if (ruleSet?.state === "unmatched") createStderrLog().warn({}, `It ${describeNoMatch(ruleSet)}`);
+  } catch (error) {
+    if (!(error instanceof ConsulError)) throw error;
+  }
 }
 
 /** Resolves with what KV has afterwards, which may be what somebody wrote right after. */

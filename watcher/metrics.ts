@@ -34,6 +34,8 @@ export function createMetrics(ports: TrafficPorts & { readonly clock: Clock }): 
     labelNames: ["family"],
     registers,
   });
+  // An alert on a series sees nothing until the series is there.
+  for (const family of ports.families) drift.inc({ family: `ipv${family}` }, 0);
   const gauges = {
     attachments: new Gauge({ name: "outbound_attachments", help: "Attachments on this node", registers }),
     ruleSets: new Gauge({ name: "outbound_rule_sets", help: "Rule sets known to this node", registers }),

@@ -1,4 +1,4 @@
-import type { Issue, Parsed } from "./issue.ts";
+import type { Issue } from "./issue.ts";
 import { findDuplicateKeys } from "./duplicate-keys.ts";
 import { visitJson } from "./visit-json.ts";
 
@@ -6,10 +6,7 @@ import { visitJson } from "./visit-json.ts";
  * Parses strict UTF-8 JSON of a bounded size. A leading byte order mark, which Windows editors write, is left out. An
  * object with one key twice is an issue: JSON.parse would take the last one and say nothing. Never throws.
  */
-export function parseJsonBytes(
-  value: Uint8Array,
-  { largestBytes }: { readonly largestBytes: number },
-): Parsed<unknown> {
+export function parseJsonBytes(value: Uint8Array, { largestBytes }: { readonly largestBytes: number }): ParsedJson {
   if (value.byteLength > largestBytes) {
     return failure(`found ${value.byteLength} bytes, expected at most ${largestBytes}`);
   }
@@ -18,8 +15,18 @@ export function parseJsonBytes(
   if (text.trim() === "") return failure("found an empty value, expected JSON");
   const json = parse(text);
   const issues = json === undefined ? [syntaxIssue(text)] : findDuplicateKeys(text);
-  return json === undefined || issues.length > 0 ? { ok: false, issues } : { ok: true, value: json.value };
+  if (json !== undefined && issues.length === 0) return { ok: true, value: json.value };
+  return { ok: false, issues, ...(json && { ambiguous: json.value }) };
 }
+
+export type ParsedJson =
+  | { readonly ok: true; readonly value: unknown }
+  | {
+      readonly ok: false;
+      readonly issues: readonly Issue[];
+      /** One of the things that the text may mean, where a key that is there twice is all that is wrong with it. */
+      readonly ambiguous?: unknown;
+    };
 
 function decode(value: Uint8Array): string | undefined {
   try {
@@ -44,6 +51,6 @@ function syntaxIssue(text: string): Issue {
   return { path: "$", message: `found text that is not JSON${where}, expected JSON` };
 }
 
-function failure(message: string): Parsed<never> {
+function failure(message: string): ParsedJson {
   return { ok: false, issues: [{ path: "$", message }] };
 }

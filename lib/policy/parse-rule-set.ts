@@ -13,5 +13,8 @@ import type { RuleSet } from "./rule-set.ts";
  */
 export function parseRuleSet(value: Uint8Array): Parsed<RuleSet> {
   const json = parseJsonBytes(value, { largestBytes: LARGEST_VALUE_BYTES });
-  return json.ok ? parseRuleSetJson(json.value) : { ok: false, issues: firstIssues(json.issues) };
+  if (json.ok) return parseRuleSetJson(json.value);
+  const inside = "ambiguous" in json ? parseRuleSetJson(json.ambiguous) : undefined;
+  const others = inside === undefined || inside.ok ? [] : inside.issues;
+  return { ok: false, issues: firstIssues([...json.issues, ...others]) };
 }

@@ -2,11 +2,11 @@ import { quote } from "./scope-flags.ts";
 
 /** Why a check-and-set write did not happen. An index of 0 stands for no such key. */
 export function describeConflict({ action, key, readIndex, nowIndex }: Conflict): string {
-  const look = `look at it with outbound rules get ${quote(key)}, and try again`;
+  const look = `look at it with outbound rules get ${quote(key)}, and try again with --index ${nowIndex}`;
   const cannot = `Cannot ${action} ${key}`;
-  if (nowIndex === 0) return `${cannot}: it was removed by somebody else since it was read (ModifyIndex ${readIndex})`;
-  if (readIndex === 0) return `${cannot}: it was created by somebody else (ModifyIndex ${nowIndex}): ${look}`;
-  return `${cannot}: it was changed by somebody else since it was read (ModifyIndex ${readIndex}, now ${nowIndex}): ${look}`;
+  if (nowIndex === 0) return `${cannot}: it is not there any more, expected version ${readIndex} (ModifyIndex)`;
+  if (readIndex === 0) return `${cannot}: it is there already, as version ${nowIndex} (ModifyIndex): ${look}`;
+  return `${cannot}: it is at version ${nowIndex} (ModifyIndex), expected ${readIndex}: ${look}`;
 }
 
 export interface Conflict {

@@ -59,7 +59,8 @@ export function formatRuleSetList({ ruleSets, unknown }: RuleSetList): string {
     if (each.name.length > NAME_WIDTH) lines.push(`  ${toOneLine(each.name)}`);
     lines.push(`  ${rows[index] ?? ""}`, ...formatIssues(each.issues));
   }
-  if (unknown.length > 0) lines.push("Keys that fit no scope, and so apply to nothing");
+  if (lines.length > 0 && unknown.length > 0) lines.push("");
+  if (unknown.length > 0) lines.push("Keys that fit no scope, and so apply to nothing: outbound rules rm KEY");
   for (const { key, reason } of unknown) lines.push(`  ${toOneLine(key)}`, wrap(`    ${reason}`, { indent: 4 }));
   return lines.join("\n");
 }

@@ -1,6 +1,9 @@
 import { isInForce, type RuleSet } from "../policy/rule-set.ts";
 import type { Rule } from "../policy/rule.ts";
+import type { Issue } from "../policy/issue.ts";
 import type { Scope } from "../policy/scope.ts";
+import { warnOfRuntime } from "../validate/undecided.ts";
+import { describeIssue } from "./entry.ts";
 import { describeTime } from "./rule-set-diff.ts";
 
 /** What is allowed, and probably not meant. */
@@ -8,14 +11,27 @@ export function warnAbout(
   ruleSet: RuleSet,
   { scope, nowMs }: { readonly scope: Scope; readonly nowMs: number },
 ): readonly string[] {
-  const { expiresAt, rules, mode } = ruleSet;
-  const hasExpired = expiresAt !== undefined && !isInForce(ruleSet, nowMs);
+  const { rules, mode } = ruleSet;
+  const isOpen = mode === "enforce" && isInForce(ruleSet, nowMs) && rules.some(acceptsEverything);
+  const whose = scope.kind === "global" ? "of the cluster" : "that it applies to";
   return [
-    ...(hasExpired ? [`It expired at ${describeTime(expiresAt)}: it applies to nothing`] : []),
-    ...(rules.length === 0 ? ["It has no rules: it does nothing"] : []),
-    ...(scope.kind === "global" && mode === "enforce" && !hasExpired && rules.some(acceptsEverything)
-      ? ["It accepts everything that no rule denies, from every allocation of the cluster"]
-      : []),
+    ...findDoubts(ruleSet, { nowMs, base: "$.rules" }).map(describeIssue),
+    ...(isOpen ? [`It accepts everything that no rule denies, from every allocation ${whose}`] : []),
+  ];
+}
+
+/** What a rule set says, wherever it applies, and probably does not mean; `base` is the path of its list of rules. */
+export function findDoubts(
+  ruleSet: RuleSet,
+  { nowMs, base }: { readonly nowMs: number; readonly base: string },
+): readonly Issue[] {
+  const { expiresAt, rules } = ruleSet;
+  return [
+    ...(expiresAt === undefined || isInForce(ruleSet, nowMs)
+      ? []
+      : [{ path: "$.expiresAt", message: `expired at ${describeTime(expiresAt)}: it applies no more` }]),
+    ...(rules.length > 0 ? [] : [{ path: base, message: "has no rules: it decides nothing" }]),
+    ...warnOfRuntime(rules.map((rule, index) => ({ rule, path: `${base}[${index}]` }))),
   ];
 }
 

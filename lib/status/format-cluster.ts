@@ -9,15 +9,23 @@ import { formatNodes, listNodes } from "./format-nodes.ts";
 /** All that is asked about, as a table of at most 80 columns, and the nodes that report. */
 export function formatCluster(cluster: ClusterStatus, { what }: { readonly what: string }): string {
   const { ruleSets, unknownKeys } = cluster;
-  const [heading = "", ...rows] = alignColumns([HEADING, ...ruleSets.map(cells)], { right: [1, 2, 3] });
+  const [heading = "", ...rows] = alignColumns([[...HEADING, KEY_HEADING], ...ruleSets.map(cells)], {
+    right: [1, 2, 3],
+  });
+  const keyAt = heading.length - KEY_HEADING.length;
+  const formatRow = (row: string, ruleSet: RuleSetStatus): readonly string[] => {
+    const key = toOneLine(ruleSet.key);
+    const isShort = keyAt + key.length <= LINE_WIDTH;
+    return [isShort ? row.padEnd(keyAt) + key : row, ...(isShort ? [] : [wrap(`  ${key}`, { indent: 4 })])];
+  };
   const sections = [
     ruleSets.length === 0
       ? [wrap(`No rule set under ${what}`, { indent: 2 })]
-      : [heading, ...ruleSets.flatMap((each, index) => [rows[index] ?? "", ...formatNotes(each)])],
+      : [heading, ...ruleSets.flatMap((each, index) => [...formatRow(rows[index] ?? "", each), ...formatNotes(each)])],
     unknownKeys.length === 0
       ? []
       : [
-          "Keys that fit no scope, and so apply to nothing",
+          "Keys that fit no scope, and so apply to nothing: outbound rules rm KEY",
           ...unknownKeys.flatMap(({ key, reason }) => [
             wrap(`  ${toOneLine(key)}`, { indent: 4 }),
             wrap(`    ${reason}`, { indent: 4 }),
@@ -63,12 +71,12 @@ export function describeNoMatch({ scope, near }: RuleSetStatus): string {
   return `matches no allocation on any node${question}`;
 }
 
-const HEADING = ["STATE", "NODES", "ATTACHMENTS", "VERSION", "RULE SET"];
-/** What is left of 80 columns beside the others, with 1,000 of 1,000 nodes and a ModifyIndex of ten digits. */
-const KEY_WIDTH = 34;
+const HEADING = ["STATE", "NODES", "ATTACHMENTS", "VERSION"];
+const KEY_HEADING = "RULE SET";
+const LINE_WIDTH = 80;
 const LONGEST_ISSUE = 400;
 
-function cells({ key, state, nodes, attachments, modifyIndex }: RuleSetStatus): readonly string[] {
+function cells({ state, nodes, attachments, modifyIndex }: RuleSetStatus): readonly string[] {
   const applied = nodes.filter((node) => node.state === "applied").length;
   const isPartial = state === "pending" || state === "rejected";
   return [
@@ -76,16 +84,14 @@ function cells({ key, state, nodes, attachments, modifyIndex }: RuleSetStatus): 
     isPartial && nodes.length > 0 ? `${applied}/${nodes.length}` : String(nodes.length),
     String(attachments),
     modifyIndex === null ? "-" : String(modifyIndex),
-    key.length > KEY_WIDTH ? "" : toOneLine(key),
   ];
 }
 
 function formatNotes(ruleSet: RuleSetStatus): readonly string[] {
-  const { key, issues } = ruleSet;
+  const { issues } = ruleSet;
   const [issue] = issues;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
   return [
-    ...(key.length > KEY_WIDTH ? [toOneLine(key)] : []),
     ...(issue ? [`! ${elide(toOneLine(describeIssue(issue)), LONGEST_ISSUE)}${more}`] : []),
     ...describeNodes(ruleSet),
   ].map((note) => wrap(`  ${note}`, { indent: 4 }));

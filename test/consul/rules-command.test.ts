@@ -2,18 +2,20 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { formatNodeStatus } from "../../lib/status/node-status.ts";
 import { ensureConsul } from "../setup/consul.ts";
 import { outboundPath } from "../support/cni/outbound.ts";
 import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { type ConsulAgent, startConsul } from "../support/consul-agent.ts";
 import { containing } from "../support/containing.ts";
 import { parseOwnJson } from "../support/json.ts";
+import { statusOf } from "../unit/plan/fixtures.ts";
 
 const key = "outbound/rules/namespace/default/job/web/allow-db";
 const web = ["--namespace", "default", "--job", "web"];
 const rules = [
   { host: "10.1.2.0/24", proto: "tcp", port: "5432", action: "ACCEPT", comment: "orders db" },
-  { host: "10.0.0.0/8", action: "DROP" },
+  { host: "10.64.0.0/10", action: "DROP" },
 ];
 
 let agent: ConsulAgent;
@@ -65,7 +67,7 @@ describe("put", () => {
         "namespace/default/job/web/allow-db: new, 2 rules",
         "+ mode: enforce",
         '+ ACCEPT tcp to 10.1.2.0/24 port 5432 ("orders db")',
-        "+ DROP all to 10.0.0.0/8",
+        "+ DROP all to 10.64.0.0/10",
         `Written: ModifyIndex ${await modifyIndex()}`,
         "outbound status namespace/default/job/web/allow-db --wait tells when it is in force",
         "",
@@ -145,7 +147,15 @@ describe("put", () => {
     expect(exitCode).toBe(0);
     expect(stderr).toContain("It accepts everything");
     const past = ["put", "old", "--global", "--action", "drop", "--expires-at", "2020-01-01T00:00:00Z"];
-    expect(await outbound(past)).toMatchObject({ exitCode: 0, stderr: containing("It expired at 2020") });
+    expect(await outbound(past)).toMatchObject({ exitCode: 0, stderr: containing("expired at 2020") });
+  });
+
+  test("says at once that it applies to nobody, where nodes tell what is attached to them", async () => {
+    await agent.put("outbound/status/n1", formatNodeStatus(statusOf("n1", { groups: [{ allocations: ["8f1c"] }] })));
+    const put = ["put", "allow-db", "--namespace", "default", "--job", "wbe", "--action", "drop"];
+    const stderr = containing("matches no allocation on any node: did you mean --namespace default --job web");
+    expect(await outbound(put)).toMatchObject({ exitCode: 0, stderr });
+    await agent.delete("outbound/status/n1");
   });
 
   test("prints JSON for machines", async () => {
@@ -190,7 +200,7 @@ describe("editors at once", () => {
       for (const { exitCode, stderr } of outcomes.filter((outcome) => outcome.exitCode !== 0)) {
         expect({ exitCode, stderr }).toEqual({
           exitCode: 1,
-          stderr: `outbound: Cannot put namespace/default/job/web/allow-db: it was changed by somebody else since it was read (ModifyIndex ${index}, now ${now}): look at it with outbound rules get namespace/default/job/web/allow-db, and try again\n`,
+          stderr: `outbound: Cannot put namespace/default/job/web/allow-db: it is at version ${now} (ModifyIndex), expected ${index}: look at it with outbound rules get namespace/default/job/web/allow-db, and try again with --index ${now}\n`,
         });
       }
     }
@@ -212,7 +222,7 @@ describe("editors at once", () => {
     expect(await outbound(put)).toMatchObject({ exitCode: 0 });
     expect(await outbound(put)).toMatchObject({
       exitCode: 1,
-      stderr: containing("created by somebody else"),
+      stderr: containing("it is there already"),
     });
   });
 });
@@ -259,9 +269,19 @@ describe("rm", () => {
     await agent.put(`${key}-2`, rules);
     const { exitCode, stdout } = await outbound(["rm", "allow-db", ...web]);
     expect(exitCode).toBe(0);
-    expect(stdout).toContain("- DROP all to 10.0.0.0/8\nRemoved\n");
+    expect(stdout).toContain("- DROP all to 10.64.0.0/10\nRemoved\n");
     expect(await agent.get(key)).toBeUndefined();
     expect(await agent.get(`${key}-2`)).toBeDefined();
+  });
+
+  test("removes a key that fits no scope by its whole key, and asks for a scope where there is none", async () => {
+    await agent.put("outbound/rules/namespaces/default/job/web/x", "{}");
+    const removed = await outbound(["rm", "namespaces/default/job/web/x"]);
+    expect(removed).toMatchObject({ exitCode: 0, stdout: containing("fits no scope") });
+    expect(await agent.get("outbound/rules/namespaces/default/job/web/x")).toBeUndefined();
+    const again = await outbound(["rm", "namespaces/default/job/web/x"]);
+    expect(again).toMatchObject({ exitCode: 2, stderr: containing("fits no scope") });
+    expect(await outbound(["rm", "allow-db"])).toMatchObject({ exitCode: 2, stderr: containing("none is given") });
   });
 
   test("removes nothing where another version is there, or none", async () => {

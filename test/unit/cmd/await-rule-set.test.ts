@@ -36,7 +36,11 @@ test("one that was removed is waited for until no node has it any more", async (
   tell(11);
   consul.remove(`outbound/rules/${key}`);
   setTimeout(() => tell(), 50);
-  expect(await wait("removed")).toMatchObject({ exitCode: 0, cluster: { ruleSets: [] } });
+  expect(await wait("removed")).toMatchObject({
+    exitCode: 0,
+    text: "Gone from every node that reports: n1",
+    cluster: { ruleSets: [] },
+  });
 });
 
 test.each(["put", "removed"] as const)(

@@ -5,11 +5,15 @@ const key = "global/x";
 
 test("a conflict says both versions and what to do", () => {
   expect(describeConflict({ action: "put", key, readIndex: 12, nowIndex: 15 })).toBe(
-    "Cannot put global/x: it was changed by somebody else since it was read (ModifyIndex 12, now 15): look at it with outbound rules get global/x, and try again",
+    "Cannot put global/x: it is at version 15 (ModifyIndex), expected 12: look at it with outbound rules get global/x, and try again with --index 15",
   );
 });
 
 test("a key that came or went meanwhile is told as that", () => {
-  expect(describeConflict({ action: "put", key, readIndex: 0, nowIndex: 15 })).toContain("created by somebody else");
-  expect(describeConflict({ action: "remove", key, readIndex: 12, nowIndex: 0 })).toContain("removed by somebody else");
+  expect(describeConflict({ action: "put", key, readIndex: 0, nowIndex: 15 })).toContain(
+    "it is there already, as version 15",
+  );
+  expect(describeConflict({ action: "remove", key, readIndex: 12, nowIndex: 0 })).toContain(
+    "it is not there any more, expected version 12",
+  );
 });

@@ -116,9 +116,7 @@ describe("validateFile", () => {
 describe("warnings", () => {
   test("of a rule set that has expired, from the very millisecond on", () => {
     const at = (expiresAt: string) => warningsOf({ rules: [accept], expiresAt });
-    expect(at("2026-11-24T00:00:00Z")).toEqual([
-      "$.expiresAt: expired at 2026-11-24T00:00:00.000Z: it applies no more",
-    ]);
+    expect(at("2026-11-24T00:00:00Z")).toEqual(["$.expiresAt: expired at 2026-11-24T00:00:00Z: it applies no more"]);
     expect(at("2026-11-24T00:00:00.001Z")).toEqual([]);
   });
 
