@@ -12,13 +12,25 @@ export function completeWords<T>(yargs: Argv<T>, words: readonly string[]): Argv
     // Yargs wants a command that prints its own script; this one is nobody's.
     "__completion",
     false,
-    (_current: string, parsed: unknown, own: () => void, done: (completions: string[]) => void) => {
+    (current: string, parsed: unknown, own: (filter: OwnFilter) => void, done: (completions: string[]) => void) => {
       const line = words.slice(words.indexOf(COMPLETION_WORD) + 1);
       const candidates = completeValue({ words: line, parsed, readAttachments });
       if (candidates) done(candidates.map(format));
-      else own();
+      else own((_error, found = []) => done(ownOf(found, current)));
     },
   );
+}
+
+type OwnFilter = (error: Error | null, completions: string[] | undefined) => void;
+
+/**
+ * Yargs's own, without a short option behind two dashes, and without options where a word is wanted: it offers them
+ * beside the choices for it.
+ */
+function ownOf(found: readonly string[], current: string): string[] {
+  const real = found.filter((each) => !/^--.(?:$|[:\t])/.test(each));
+  const words = real.filter((each) => !each.startsWith("-"));
+  return current.startsWith("-") || words.length === 0 ? real : words;
 }
 
 function readAttachments(stateDir: string): readonly Attachment[] {

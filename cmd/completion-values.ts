@@ -3,6 +3,8 @@ import { DEFAULTS } from "../lib/cni/defaults.ts";
 import { describeIdentity } from "../lib/inspect/describe.ts";
 import { toPrintable } from "../lib/inspect/printable.ts";
 import type { Attachment, Identity } from "../lib/policy/attachment.ts";
+import type { Action, Protocol } from "../lib/policy/rule.ts";
+import type { RuleSet } from "../lib/policy/rule-set.ts";
 
 export interface CompletionRequest {
   /** The command line as far as the cursor; the last word is being written, and may be empty. */
@@ -19,14 +21,17 @@ export interface Candidate {
 }
 
 /**
- * What may stand where the last word is, where yargs does not know it: ids of allocations, and names that scope flags
- * take, as far as this node has them. Empty: a file's name; undefined: yargs's own options and commands.
+ * What may stand where the last word is, where yargs does not know it: the words of a rule; ids of allocations, and
+ * names that scope flags take, as far as this node has them. Empty: a file's name; undefined: yargs's own options and
+ * commands.
  */
 export function completeValue({ words, parsed, readAttachments }: CompletionRequest): readonly Candidate[] | undefined {
   const current = words.at(-1) ?? "";
   const option = words.at(-2) ?? "";
   if (current.startsWith("-")) return undefined;
   if (FILE_OPTIONS.has(option)) return [];
+  const rule = WORDS.get(option);
+  if (rule) return Object.entries(rule).map(([value, about]) => ({ value, about }));
   const { stateDir = DEFAULTS.stateDir, _: places, namespace, job } = argumentsSchema.parse(parsed);
   // The first is the program's own name.
   const [, command, ...values] = places;
@@ -58,6 +63,29 @@ const FILE_OPTIONS: ReadonlySet<string> = new Set([
   "--cni-config-dir",
   "--cni-path",
 ]);
+
+const MODES: Readonly<Record<RuleSet["mode"], string>> = { enforce: "the rules decide", audit: "count only" };
+const ACTIONS: Readonly<Record<Action, string>> = {
+  ACCEPT: "let it through",
+  DROP: "let it wait in vain",
+  REJECT: "refuse it at once",
+};
+const PROTOCOLS: Readonly<Record<Protocol, string>> = {
+  tcp: "with ports",
+  udp: "with ports",
+  sctp: "with ports",
+  icmp: "of IPv4",
+  icmpv6: "of IPv6",
+  all: "any protocol",
+};
+
+/** Not yargs's choices: what is wrong with a rule is told with the nearest word, and the case is free. */
+const WORDS = new Map<string, Readonly<Record<string, string>>>([
+  ["--mode", MODES],
+  ["--action", ACTIONS],
+  ["--proto", PROTOCOLS],
+]);
+
 const TAKES_ALLOC: ReadonlySet<string> = new Set(["show", "explain"]);
 
 const candidateOf: Readonly<Record<string, ((attachment: Attachment) => Candidate | undefined) | undefined>> = {

@@ -9,14 +9,13 @@ import { systemClock } from "../lib/host/clock.ts";
 import { readConfigFolder } from "../lib/host/config-folder.ts";
 import { readFileModes } from "../lib/host/file-modes.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
-import { openKernelLogOnce } from "../lib/host/kernel-settings.ts";
 import type { Log } from "../lib/host/log.ts";
 import { readPluginFile } from "../lib/host/plugin-file.ts";
 import { awaitFact, mapFact, readFact } from "../lib/host/read-fact.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
 import { readCacheFacts, type CachedRules } from "./doctor-cache.ts";
 import { gatherConsul } from "./doctor-consul.ts";
-import { gatherKernel, readBridgeFilter, readConntrack, type KernelFacts } from "./doctor-kernel.ts";
+import { gatherKernel, gatherKernelLog, readBridgeFilter, readConntrack, type KernelFacts } from "./doctor-kernel.ts";
 import { gatherWatcher, readListenAddress } from "./doctor-watcher.ts";
 import { version } from "./version.ts";
 
@@ -47,8 +46,9 @@ export async function gatherFacts(options: DoctorOptions): Promise<NodeFacts> {
 
   const address = readListenAddress(options.listen);
   const watcher = gatherWatcher(options.listen, { address, signal });
-  const [{ kernel, records }, found, watching, consul] = await Promise.all([
+  const [{ kernel, records }, kernelLog, found, watching, consul] = await Promise.all([
     gatherSettled(first, { options, nowMs, signal }),
+    gatherKernelLog(signal),
     awaitFact(readPluginFile("outbound", { folders, signal })),
     watcher,
     gatherConsul({
@@ -66,7 +66,7 @@ export async function gatherFacts(options: DoctorOptions): Promise<NodeFacts> {
     bridgeFilter: readBridgeFilter(bridgeUsers(conflists, known)),
     chains: chainFacts(records, kernel, nowMs),
     conntrack: readConntrack(),
-    kernelLog: { readable: readFact(openKernelLogOnce), isNeeded: isLogNeeded({ known, conflists, cached }) },
+    kernelLog: { ...kernelLog, isNeeded: isLogNeeded({ known, conflists, cached }) },
     conflists: { folder: cniConfigDir, files, stateDir, cacheDir },
     executable: { folders, found, ownVersion: version },
     state: {

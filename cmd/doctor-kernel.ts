@@ -2,11 +2,12 @@ import type { BridgeFilterFacts } from "../lib/doctor/bridge-filter.ts";
 import type { ChainFacts } from "../lib/doctor/chains.ts";
 import { isUnread, NEEDS_ROOT, type Fact } from "../lib/doctor/check.ts";
 import type { IptablesFacts } from "../lib/doctor/iptables.ts";
-import type { ConntrackFacts } from "../lib/doctor/kernel-tables.ts";
+import type { ConntrackFacts, KernelLogFacts } from "../lib/doctor/kernel-tables.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import { createIptables, type RulesetReader } from "../lib/host/iptables.ts";
 import { readIptablesProgram } from "../lib/host/iptables-program.ts";
-import { readKernelSetting } from "../lib/host/kernel-settings.ts";
+import { openKernelLogOnce, readKernelSetting } from "../lib/host/kernel-settings.ts";
+import { isKernelLogWritten } from "../lib/host/log-namespaces.ts";
 import { awaitFact, readFact } from "../lib/host/read-fact.ts";
 import { parseRuleset } from "../lib/netfilter/parse-ruleset.ts";
 import type { Family } from "../lib/policy/address.ts";
@@ -56,9 +57,18 @@ export function readConntrack(): Fact<ConntrackFacts> | undefined {
   });
 }
 
+export async function gatherKernelLog(signal: AbortSignal): Promise<Omit<KernelLogFacts, "isNeeded">> {
+  const isLoggedTo = await awaitFact(isKernelLogWritten({ path: process.env["PATH"], signal }));
+  return { readable: readFact(openKernelLogOnce), isLoggedTo: blameRights(isLoggedTo) };
+}
+
 async function readTable(family: Family, reader: RulesetReader): Promise<ChainFacts["kernel"][Family]> {
   if (!reader.has(family) || !hostInterfaces.hasFamily(family)) return "absent";
   const table = await awaitFact(reader.save(family).then(parseRuleset));
-  // iptables words it differently from version to version.
-  return isUnread(table) && process.getuid?.() !== 0 ? { unread: NEEDS_ROOT } : table;
+  return blameRights(table);
+}
+
+/** Programs word it differently from version to version. */
+function blameRights<T>(fact: Fact<T>): Fact<T> {
+  return isUnread(fact) && process.getuid?.() !== 0 ? { unread: NEEDS_ROOT } : fact;
 }

@@ -3,10 +3,11 @@ import { describeConflict, type Conflict } from "../lib/rules/conflict.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** Which version of a key a change was made on. */
-export function indexOption<T>(yargs: Argv<T>) {
+export function indexOption<T>(yargs: Argv<T>, { action }: Pick<Conflict, "action"> = { action: "put" }) {
+  const unless = action === "put" ? "; 0: only if it is new" : "";
   return yargs.option("index", {
     type: "number",
-    describe: "Only if its ModifyIndex, which get prints, is still this; 0: only if it is new",
+    describe: `Only if its ModifyIndex, which get prints, is still this${unless}`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { formatRuleSet } from "../lib/policy/rule-set.ts";
 import { describeIssue, type RuleSetEntry } from "../lib/rules/entry.ts";
@@ -52,16 +53,30 @@ export async function handler({ name, json, raw, ...flags }: GetArguments): Prom
   });
   if (json) printJson(toJson(place, entry));
   else {
-    print(entry, { isRaw: raw });
+    const isLineOpen = print(entry, { isRaw: raw });
+    if (isLineOpen && isSameFile(1, 2)) process.stderr.write("\n");
     tell(entry);
   }
   if (!entry.parsed.ok) process.exitCode = 1;
 }
 
-function print({ parsed, value }: RuleSetEntry, { isRaw }: { readonly isRaw: boolean }): void {
+/** Whether what it printed, as it is, has no line feed at its end. */
+function print({ parsed, value }: RuleSetEntry, { isRaw }: { readonly isRaw: boolean }): boolean {
   if (!isRaw && parsed.ok) printText(toPrintableJson(toProposal(parsed.value).text));
   else if (!isRaw && process.stdout.isTTY) printText(new TextDecoder().decode(value));
-  else process.stdout.write(value);
+  else {
+    process.stdout.write(value);
+    return value.at(-1) !== LINE_FEED;
+  }
+  return false;
+}
+
+const LINE_FEED = 10;
+
+/** One terminal, one pipe or one file: what goes to the one stands after what went to the other. */
+function isSameFile(left: number, right: number): boolean {
+  const [one, other] = [fstatSync(left), fstatSync(right)];
+  return one.dev === other.dev && one.ino === other.ino;
 }
 
 function tell({ parsed, modifyIndex }: RuleSetEntry): void {

@@ -42,13 +42,18 @@ function describeUnknown(message: string, { words, help, path }: CommandContext)
   const unknown = names.flatMap((name) => {
     const option = options.find((word) => word.replace(/^-+/, "") === name);
     if (option !== undefined) return [suggest("option", option, knownOptions)];
-    return words.includes(name) ? [suggest("command", name, commandsIn(help, path))] : [];
+    return words.includes(name) ? [suggest("command", name, [...commandsIn(help, path), ...helpIn(path)])] : [];
   });
   return unknown.length === 0 ? undefined : unknown.join("; ");
 }
 
 function commandsIn(help: string, path: string): readonly string[] {
   return Array.from(help.matchAll(new RegExp(`^ {2}${path} ([a-z]+)`, "gm")), ([, name = ""]) => name);
+}
+
+/** `outbound help` is not in the list of commands, and goes before all of them only. */
+function helpIn(path: string): readonly string[] {
+  return path === "outbound" ? ["help"] : [];
 }
 
 function suggest(what: string, found: string, known: readonly string[]): string {

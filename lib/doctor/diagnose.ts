@@ -6,7 +6,7 @@ import { checkConflists, type ConflistsFacts } from "./conflists.ts";
 import { checkConsul, type ConsulFacts } from "./consul.ts";
 import { checkExecutable, type ExecutableFacts } from "./executable.ts";
 import { checkIptables, type IptablesFacts } from "./iptables.ts";
-import { checkConntrack, checkKernelLog, type ConntrackFacts } from "./kernel-tables.ts";
+import { checkConntrack, checkKernelLog, type ConntrackFacts, type KernelLogFacts } from "./kernel-tables.ts";
 import { checkState, type StateFacts } from "./state.ts";
 import { checkWatcher, type WatcherFacts } from "./watcher.ts";
 
@@ -16,7 +16,7 @@ export interface NodeFacts {
   readonly bridgeFilter: BridgeFilterFacts;
   readonly chains: ChainFacts;
   readonly conntrack: Fact<ConntrackFacts> | undefined;
-  readonly kernelLog: { readonly readable: Fact<true>; readonly isNeeded: boolean };
+  readonly kernelLog: KernelLogFacts;
   readonly conflists: ConflistsFacts;
   readonly executable: ExecutableFacts;
   readonly state: StateFacts;
@@ -39,7 +39,7 @@ export function diagnose(facts: NodeFacts): readonly Section[] {
         ...checkBridgeFilter(facts.bridgeFilter),
         ...checkChains(facts.chains),
         checkConntrack(facts.conntrack),
-        checkKernelLog(facts.kernelLog.readable, facts.kernelLog),
+        checkKernelLog(facts.kernelLog),
       ],
     },
     { title: "CNI", checks: [...checkConflists(facts.conflists), checkExecutable(facts.executable)] },

@@ -21,15 +21,40 @@ export function checkConntrack(facts: Fact<ConntrackFacts> | undefined): Check {
 
 const FULL_PERCENT = 90;
 
+export interface KernelLogFacts {
+  readonly readable: Fact<true>;
+  /** Whether rules of this network namespace log to it. */
+  readonly isLoggedTo: Fact<boolean>;
+  /** Whether there are such rules. */
+  readonly isNeeded: boolean;
+}
+
 /** The kernel's log is where logDenied and rule sets in audit mode tell of packets. */
-export function checkKernelLog(readable: Fact<true>, { isNeeded }: { readonly isNeeded: boolean }): Check {
+export function checkKernelLog({ readable, isLoggedTo, isNeeded }: KernelLogFacts): Check {
   const name = "kernel log";
-  if (!isUnread(readable)) return ok(name, "the kernel's log can be read");
+  if (!isUnread(readable)) return checkLoggedTo(name, { isLoggedTo, isNeeded });
   const message = `the kernel's log, /dev/kmsg, cannot be read: ${readable.unread}`;
   if (readable.unread === NEEDS_ROOT) return unknown(name, { message });
   if (!isNeeded) return ok(name, `${message}; nothing logs to it now`);
   return warning(name, {
     message: `${message}: what is denied or audited is counted, and not told one by one`,
     remedy: "Give this program, and the watcher, /dev/kmsg and CAP_SYSLOG",
+  });
+}
+
+/** Outside the first network namespace the kernel does not log unless it is told to (netfilter-sysctl.rst). */
+function checkLoggedTo(name: string, { isLoggedTo, isNeeded }: Omit<KernelLogFacts, "readable">): Check {
+  const message = "the kernel's log can be read";
+  if (isLoggedTo === true) return ok(name, message);
+  if (!isNeeded) return ok(name, `${message}; nothing logs to it now`);
+  if (isUnread(isLoggedTo)) {
+    return unknown(name, {
+      message: `whether the kernel logs what rules of this network namespace see: ${isLoggedTo.unread}`,
+      remedy: "On the host, sysctl net.netfilter.nf_log_all_netns must say 1",
+    });
+  }
+  return warning(name, {
+    message: `${message}, but nothing of this network namespace is logged: what is denied or audited is counted, and not told one by one`,
+    remedy: "On the host: sysctl -w net.netfilter.nf_log_all_netns=1; with 0 only its own namespace logs",
   });
 }

@@ -20,7 +20,8 @@ export function parseDestination(text: string): Packet {
   if (isIcmp) return { family, destination, protocol };
   if (port === undefined) {
     const suffix = protocol === "tcp" ? "" : `/${protocol}`;
-    throw refusal(`${show(text)} has no port`, `${shown}:443${suffix}, or ${destination}/icmp`);
+    const ways = [...portAtEnd(address), `${shown}:443`].map((way) => `${way}${suffix}`);
+    throw refusal(`${show(text)} has no port`, `${ways.join(", or ")}, or ${destination}/icmp`);
   }
   return { family, destination, protocol, port };
 }
@@ -48,6 +49,16 @@ function portIn(text: string | undefined): number | undefined {
   const port = Number(text);
   if (!/^(?:0|[1-9]\d{0,4})$/.test(text) || port > 65_535) throw refusal(`the port is ${show(text)}`, "0-65535");
   return port;
+}
+
+/** What `2001:db8::1:443` may have meant: without brackets its last part may be a port. */
+function portAtEnd(address: string): readonly string[] {
+  const [, start, port] = /^(.*:.*):(\d+)$/.exec(address) ?? [];
+  try {
+    return start === undefined ? [] : [`[${parseAddress(start).address}]:${portIn(port)}`];
+  } catch {
+    return [];
+  }
 }
 
 const PROTOCOLS: ReadonlySet<string> = new Set(["tcp", "udp", "sctp", "icmp", "icmpv6"]);

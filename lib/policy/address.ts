@@ -18,20 +18,11 @@ export interface Cidr {
  * @throws Error that shows the text and what to write instead
  */
 export function parseCidr(text: string): Cidr {
-  const [address = "", prefixText, ...rest] = text.split("/");
-  if (rest.length > 0) throw refusal(`${show(text)} has more than one "/"`, "an address and one prefix length");
-  const family = address.includes(":") ? 6 : 4;
-  const bytes = family === 6 ? parseIpv6(address) : parseIpv4(address);
-  const prefix = prefixText === undefined ? bytes.length * 8 : parsePrefix(prefixText, bytes.length * 8);
-  if (family === 6 && prefix >= 96) refuseMapped(text, bytes, prefix);
-  const network = mask(bytes, prefix);
-  if (network.some((byte, index) => byte !== bytes[index])) {
-    throw new Error(
-      `Cannot parse address: ${show(text)} has host bits set: ` +
-        `write ${print(network)}/${prefix} or ${print(bytes)}/${bytes.length * 8}`,
-    );
+  try {
+    return parseBlock(text);
+  } catch (error) {
+    throw otherForm(text) ?? error;
   }
-  return { family, address: print(network), prefix };
 }
 
 /**
@@ -57,6 +48,23 @@ export function cidrContains(cidr: Cidr, address: Cidr): boolean {
   return print(network) === cidr.address;
 }
 
+function parseBlock(text: string): Cidr {
+  const [address = "", prefixText, ...rest] = text.split("/");
+  if (rest.length > 0) throw refusal(`${show(text)} has more than one "/"`, "an address and one prefix length");
+  const family = address.includes(":") ? 6 : 4;
+  const bytes = family === 6 ? parseIpv6(address) : parseIpv4(address);
+  const prefix = prefixText === undefined ? bytes.length * 8 : parsePrefix(prefixText, bytes.length * 8);
+  if (family === 6 && prefix >= 96) refuseMapped(text, bytes, prefix);
+  const network = mask(bytes, prefix);
+  if (network.some((byte, index) => byte !== bytes[index])) {
+    throw new Error(
+      `Cannot parse address: ${show(text)} has host bits set: ` +
+        `write ${print(network)}/${prefix} or ${print(bytes)}/${bytes.length * 8}`,
+    );
+  }
+  return { family, address: print(network), prefix };
+}
+
 function fullPrefix(family: Family): number {
   return family === 6 ? 128 : 32;
 }
@@ -77,8 +85,7 @@ function notAnAddress(text: string): Error {
   const wanted = "an IPv4 or IPv6 address or CIDR";
   if (text === "") return refusal("the address is empty", wanted);
   if (text.trim() !== text) return refusal(`${show(text)} has spaces around it`, wanted);
-  if (text.includes(",")) return refusal(`${show(text)} holds a comma`, `${wanted}, or a JSON list of them`);
-  return refusal(`names are not addresses: found ${show(text)}`, `${wanted}: names are not resolved`);
+  return refusal(`names are not addresses: found ${show(text)}`, wanted);
 }
 
 function parseOctet(part: string, text: string): number {
@@ -124,6 +131,27 @@ function parsePrefix(text: string, longest: number): number {
     throw refusal(`${show(text)} is not a prefix length`, `a decimal number from 0 to ${longest}`);
   }
   return Number(text);
+}
+
+/** What people write in place of an address, and how to say it. In time linear in the text, which may be long. */
+function otherForm(text: string): Error | undefined {
+  const found = show(text);
+  if (text.includes("://")) return refusal(`${found} is a URL`, "an IPv4 or IPv6 address or CIDR, and nothing else");
+  if (/^(?:[\w./-]+|\[[^\]]*\]):[\d,-]+$/.test(text)) {
+    return refusal(`${found} has a port`, 'an IPv4 or IPv6 address or CIDR alone: a port goes into "port"');
+  }
+  if (text.includes(",")) {
+    return refusal(
+      `${found} holds a comma`,
+      "one address or CIDR, or a JSON list of them (--host again on the command line)",
+    );
+  }
+  const isRange =
+    /^\d+\.[\d.]+ *- *[\d.]+$/.test(text) || (text.includes(":") && /^[\da-f:]+ *- *[\da-f:]+$/i.test(text));
+  if (isRange) {
+    return refusal(`${found} is a range`, "a block (CIDR) such as 10.0.0.0/24, or a list of addresses");
+  }
+  return undefined;
 }
 
 function mask(bytes: readonly number[], prefix: number): number[] {

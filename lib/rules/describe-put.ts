@@ -1,9 +1,8 @@
 import type { RuleSet } from "../policy/rule-set.ts";
-import { describeIssue, type RuleSetEntry } from "./entry.ts";
+import { describeIssues, type RuleSetEntry } from "./entry.ts";
 import { toOneLine } from "./one-line.ts";
 import { isSameRuleSet } from "./proposal.ts";
 import { countRules, describeChanges } from "./rule-set-diff.ts";
-import { wrap } from "./wrap.ts";
 
 /** What a write is about to do: its key, whether it is new, and each change. */
 export function describePut(
@@ -15,10 +14,9 @@ export function describePut(
   if (!current) return [`${shown}: new, ${count}`, ...describeChanges(undefined, ruleSet)].join("\n");
   const { parsed } = current;
   if (!parsed.ok) {
-    const [issue] = parsed.issues;
     return [
       `${shown}: ${count} instead of an invalid value`,
-      ...(issue ? [wrap(`! ${describeIssue(issue)}`, { indent: 4 })] : []),
+      ...describeIssues(parsed.issues),
       ...describeChanges(undefined, ruleSet),
     ].join("\n");
   }

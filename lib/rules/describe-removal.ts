@@ -1,7 +1,6 @@
-import { describeIssue, type RuleSetEntry } from "./entry.ts";
+import { describeIssues, type RuleSetEntry } from "./entry.ts";
 import { toOneLine } from "./one-line.ts";
 import { countRules, describeChanges } from "./rule-set-diff.ts";
-import { wrap } from "./wrap.ts";
 
 /** What goes with a key. */
 export function describeRemoval({ key, parsed }: RuleSetEntry): string {
@@ -10,8 +9,5 @@ export function describeRemoval({ key, parsed }: RuleSetEntry): string {
     const { value } = parsed;
     return [`${shown}: ${countRules(value.rules.length)}`, ...describeChanges(value, undefined)].join("\n");
   }
-  const [issue] = parsed.issues;
-  return [`${shown}: an invalid value`, ...(issue ? [wrap(`! ${describeIssue(issue)}`, { indent: 4 })] : [])].join(
-    "\n",
-  );
+  return [`${shown}: an invalid value`, ...describeIssues(parsed.issues)].join("\n");
 }

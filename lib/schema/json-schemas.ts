@@ -10,7 +10,7 @@ type JsonSchema = z.core.JSONSchema.BaseSchema;
 
 /**
  * The JSON Schema, draft 2020-12, of what people write, from the very schema that parses it, with notes for editors. It
- * takes all that parses, and more: it cannot check addresses, ports and times.
+ * takes all that parses, and more: it cannot check addresses, ports in a text, and times.
  */
 export function jsonSchemaOf(name: SchemaName): JsonSchema {
   return name === "rule-set" ? ruleSetJsonSchema() : pluginJsonSchema();
@@ -45,8 +45,11 @@ function generate(schema: z.core.$ZodType): JsonSchema {
     io: "input",
     override: ({ jsonSchema }) => {
       for (const [key, property] of Object.entries(jsonSchema.properties ?? {})) {
-        if (typeof property === "object") Object.assign(property, KEY_NOTES[key]);
+        if (typeof property === "object") Object.assign(property, KEY_NOTES[key], key === "port" && PORT);
       }
     },
   });
 }
+
+/** The schema that parses takes any number: what `parsePorts` says of a wrong one says more. */
+const PORT: JsonSchema = { anyOf: [{ type: "string" }, { type: "integer", minimum: 0, maximum: 65_535 }] };

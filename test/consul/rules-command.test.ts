@@ -250,6 +250,19 @@ describe("get", () => {
     expect(await outbound(["get", key, "--raw"])).toMatchObject({ exitCode: 0, stdout: '[ {"action" :"drop"} ]' });
   });
 
+  test("ends the line of a value that ends without, where both outputs are one", async () => {
+    const both = async (value: string, ...words: readonly string[]): Promise<string> => {
+      await agent.put(key, value);
+      const argv = ["sh", "-c", '"$0" "$@" 2>&1', outboundPath, "rules", "get", key, ...words];
+      return (await runCommand(argv, { env: environment(), allowFailure: true })).stdout;
+    };
+    expect(await both('{"action":"NO"}')).toMatch(/^\{"action":"NO"\}\nModifyIndex \d+\noutbound: \$\.action/);
+    expect(await both('{"action":"DROP"}', "--raw")).toMatch(/^\{"action":"DROP"\}\nModifyIndex \d+\n$/);
+    expect(await both('{"action":"DROP"}\n', "--raw")).toMatch(/^\{"action":"DROP"\}\nModifyIndex \d+\n$/);
+    const apart = await outbound(["get", key, "--raw"]);
+    expect(apart.stderr).toMatch(/^ModifyIndex/);
+  });
+
   test("says what may be meant where there is no such key", async () => {
     await agent.put(key, rules);
     await agent.put(`${key}-old`, rules);
@@ -309,7 +322,7 @@ describe("list", () => {
     const { exitCode, stdout, stderr } = await outbound(["list"]);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
     expect(stdout.replaceAll(/ +/g, " ")).toMatch(
-      /--global\n x 2 enforce 2020-01-01T00:00:00Z expired\n--namespace team-a\n broken - - - INVALID\n \$.*\n--namespace team-a --job web\n allow-db 2 enforce - ok\n--namespace team-ab\n x 2 enforce - ok\nKeys that fit no scope.*\n namspace\/x\/y\n/s,
+      /--global\n x 2 enforce 2020-01-01T00:00:00Z expired\n--namespace team-a\n broken - - - INVALID\n \$.*\n--namespace team-a --job web\n allow-db 2 enforce - ok\n--namespace team-ab\n x 2 enforce - ok\n\nKeys that fit no scope.*\n namspace\/x\/y\n/s,
     );
     expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
   });

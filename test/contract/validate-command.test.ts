@@ -53,7 +53,7 @@ describe("outbound rules validate", () => {
         "rules/deep/comma.json:3:4: $: found text that is not JSON at line 3, column 4 (a comma is missing), expected JSON",
         'rules/deep/twice.json:2:2: $.action: found the key "action" twice, expected it once',
         "rules/good.json: ok, 1 rule",
-        'rules/web.json:2:13: $[0].host: Cannot parse address: names are not addresses: found "db.example.com", expected an IPv4 or IPv6 address or CIDR: names are not resolved',
+        'rules/web.json:2:13: $[0].host: Cannot parse address: names are not addresses: found "db.example.com", expected an IPv4 or IPv6 address or CIDR',
         'rules/web.json:2:41: $[0].action: found "ALLOW", expected ACCEPT, DROP or REJECT: did you mean "ACCEPT"?',
         'rules/web.json:3:34: $[1].proto: found "tpc", expected tcp, udp, sctp, icmp, icmpv6 or all: did you mean "tcp"?',
         "rules/web.json:4:13: $[1].port: Cannot parse port: 70000 is out of range, expected 0-65535",

@@ -106,7 +106,15 @@ describe.each([
   test("completes options and their choices", async () => {
     expect(await values("show", "--")).toEqual(expect.arrayContaining(["--json", "--state-dir"]));
     expect(await values("watch", "--log-level", "")).toEqual(expect.arrayContaining(["info", "warn", "error"]));
-    expect(await values("completion", "")).toEqual(expect.arrayContaining(["bash", "zsh", "fish"]));
+    expect((await values("completion", "")).toSorted()).toEqual(["bash", "fish", "zsh"]);
+    const options = await values("rules", "put", "x", "--");
+    expect(options).toEqual(expect.arrayContaining(["--file", "--mode"]));
+    expect(options).not.toContain("--f");
+  });
+
+  test("completes the words of a rule", async () => {
+    expect((await values("rules", "put", "x", "--mode", "")).toSorted()).toEqual(["audit", "enforce"]);
+    expect(await values("plan", "x", "--action", "DR")).toContain("DROP");
   });
 
   test("completes ids of this node's allocations", async () => {

@@ -13,7 +13,8 @@ import { containing } from "../support/containing.ts";
 import type { Container } from "../support/container.ts";
 import { parseOwnJson } from "../support/json.ts";
 import { type ClientNode, createNode } from "../support/network-namespace.ts";
-import { knowRuntimeRules } from "../support/runtime-rules.ts";
+import { logFromAllNamespaces } from "../support/namespace-logs.ts";
+import { applyRuntimeRules, knowRuntimeRules } from "../support/runtime-rules.ts";
 import { savedRules } from "../support/saved-rules.ts";
 import { variants, type Variant } from "../support/variant.ts";
 import { waitUntil } from "../support/wait.ts";
@@ -28,6 +29,9 @@ const watcherPolicy = [
 
 const bridgeSetting = "/proc/sys/net/bridge/bridge-nf-call-iptables";
 
+/** What the watcher had of KV. */
+const known = { "global/freeze": { host: "198.51.100.9", action: "DROP" } };
+
 /** A node with a container, its conflist where Nomad would look, and rules that its watcher knew. */
 interface Installed {
   readonly node: ClientNode;
@@ -37,7 +41,7 @@ interface Installed {
 
 async function install(backend: Variant): Promise<Installed> {
   const node = await createNode({ backend, name: "n1" });
-  knowRuntimeRules(node, { "global/freeze": { host: "198.51.100.9", action: "DROP" } });
+  knowRuntimeRules(node, known);
   const conflist = exampleConflist(node, {
     outbound: { outboundRules: [{ proto: "udp", port: 53, action: "ACCEPT" }] },
   });
@@ -195,6 +199,17 @@ describe.each(variants)("on a node with iptables-%s and no watcher, doctor", (ba
       { name: "cached rules" },
     ]);
     expect(await readFile(recordFile, "utf8")).toBe("{");
+  });
+
+  test("sees that the kernel logs nothing of this network namespace, where something is to be logged", async () => {
+    onTestFinished(() => applyRuntimeRules(node, known));
+    await applyRuntimeRules(node, { ...known, "global/look": { rules: [{ action: "DROP" }], mode: "audit" } });
+    onTestFinished(logFromAllNamespaces("0"));
+    expect(await changes()).toMatchObject([
+      { name: "kernel log", state: "warning", remedy: containing("net.netfilter.nf_log_all_netns=1") },
+    ]);
+    logFromAllNamespaces();
+    expect(await changes()).toEqual([]);
   });
 
   test("tells an address that is none as wrong usage", async () => {

@@ -60,6 +60,15 @@ test("where a file is expected the shell completes it", () => {
   }
 });
 
+test("the words of a rule are completed, each with what it means", () => {
+  expect(valuesFor("rules put x --mode ")).toEqual(["enforce", "audit"]);
+  expect(valuesFor("plan x --action DR")).toEqual(["ACCEPT", "DROP", "REJECT"]);
+  expect(valuesFor("rules put x --proto ")).toEqual(["tcp", "udp", "sctp", "icmp", "icmpv6", "all"]);
+  const words = ["outbound", "plan", "x", "--mode", ""];
+  const found = completeValue({ words, parsed: { _: ["outbound", "plan", "x"] }, readAttachments: () => [] });
+  expect(found?.map(({ about }) => about)).toEqual(["the rules decide", "count only"]);
+});
+
 test("the state folder is the one that is named", () => {
   const asked: string[] = [];
   const readAttachments = (stateDir: string): [] => {

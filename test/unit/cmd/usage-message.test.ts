@@ -28,6 +28,13 @@ test("a misspelt command gets one too, at either level", () => {
   );
 });
 
+test("help is a command too, before all others only", () => {
+  expect(describeUsage("Unknown argument: hlep", { words: ["hlep"], help: top })).toMatch(
+    /^Unknown command: hlep, did you mean help\?\n/,
+  );
+  expect(describeUsage("Which action?", { words: ["rules", "hlep"], help: rules })).toMatch(/^Unknown action: hlep\n/);
+});
+
 test("a command that is missing gets those that there are", () => {
   expect(describeUsage("Which action?", { words: ["rules", "--json"], help: rules })).toMatch(
     /^Which action\? Expected get or list\n/,

@@ -18,7 +18,14 @@ describe("parseDestination", () => {
   test.each([
     ["10.1.2.3", '"10.1.2.3" has no port, expected 10.1.2.3:443, or 10.1.2.3/icmp'],
     ["2001:db8::1", '"2001:db8::1" has no port, expected [2001:db8::1]:443, or 2001:db8::1/icmp'],
-    ["2001:db8::1:443/udp", "expected [2001:db8::1:443]:443/udp"],
+    [
+      "2001:DB8:ffff::10:80",
+      "expected [2001:db8:ffff::10]:80, or [2001:db8:ffff::10:80]:443, or 2001:db8:ffff::10:80/icmp",
+    ],
+    ["2001:db8::1:443/udp", "expected [2001:db8::1]:443/udp, or [2001:db8::1:443]:443/udp"],
+    ["2001:db8::1:99999", "is not IPv6"],
+    ["2001:db8::a:b", "expected [2001:db8::a:b]:443, or"],
+    ["1:2:3:4:5:6:7:8", "expected [1:2:3:4:5:6:7:8]:443, or"],
     ["10.1.2.3/udp", "expected 10.1.2.3:443/udp"],
     ["10.1.2.3:65536", 'the port is "65536", expected 0-65535'],
     ["10.1.2.3:", 'the port is "", expected 0-65535'],

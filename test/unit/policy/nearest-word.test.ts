@@ -41,7 +41,7 @@ describe("a rule set with another word in the place of a known one", () => {
     [{ rules: [], mode: "enforced" }, 'found "enforced", expected "enforce" or "audit": did you mean "enforce"?'],
     [{ rules: [], mode: "dry-run" }, 'did you mean "audit"?'],
     [{ action: "DROP", protocol: "tcp" }, 'unknown key "protocol", did you mean "proto"?'],
-    [{ action: "DROP", host: "db.example.com" }, "names are not resolved"],
+    [{ action: "DROP", host: "db.example.com" }, "names are not addresses"],
   ])("%j is told the right one", (value, message) => {
     expect(firstMessage(value)).toContain(message);
   });

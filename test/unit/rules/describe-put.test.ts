@@ -22,6 +22,14 @@ test("an invalid value that is replaced says what was wrong with it", () => {
   expect(describePut(entryOf("{}"), { key, ruleSet })).toMatch(/^global\/x: 1 rule instead of an invalid value\n! \$/);
 });
 
+test("of an invalid value the first issue is told, and how many more there are", () => {
+  const value = entryOf('{"action":"NO","port":70000}');
+  for (const text of [describeRemoval(value), describePut(value, { key, ruleSet })]) {
+    expect(text.replaceAll(/\s+/g, " ")).toMatch(/ an invalid value ! \$\.port: [^!]* \(and 1 more\)(?: |$)/);
+  }
+  expect(describeRemoval(entryOf('{"action":"NO"}'))).not.toContain("more");
+});
+
 test("what goes with a key is shown, an invalid value too", () => {
   expect(describeRemoval(entryOf('{"action":"DROP"}'))).toContain("- DROP all to any address");
   expect(describeRemoval(entryOf("{}"))).toMatch(/^global\/x: an invalid value\n! \$/);

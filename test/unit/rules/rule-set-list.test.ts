@@ -42,7 +42,12 @@ test("an invalid one says its first issue, and how many more there are", () => {
 test("a key that fits no scope says why, and a folder is left out", () => {
   const list = listOf({ "namspace/default/x": drop, "global/": "" });
   expect(list).toMatchObject({ ruleSets: [], unknown: [{ key: "namspace/default/x" }] });
-  expect(formatRuleSetList(list)).toContain("found no scope");
+  expect(formatRuleSetList(list)).toMatch(/^Keys that fit no scope[^]*found no scope/);
+});
+
+test("a blank line is between the rule sets and the keys that are none", () => {
+  const list = listOf({ "namspace/default/x": drop, "global/x": drop });
+  expect(formatRuleSetList(list)).toMatch(/ok\n\nKeys that fit no scope/);
 });
 
 test("no row is wider than 80 columns, and a name too long for one stands alone", () => {
