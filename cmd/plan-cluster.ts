@@ -1,29 +1,20 @@
 import { ConsulError } from "../lib/host/consul-error.ts";
 import type { KvEntry } from "../lib/host/consul.ts";
-import { attachedBy, attachedHere } from "../lib/plan/attached.ts";
-import type { KnownCluster } from "../lib/plan/plan.ts";
-import { formatRuleSet } from "../lib/policy/rule-set.ts";
-import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
+import { attachedBy } from "../lib/plan/attached.ts";
 import { watchedPrefix, type Scope } from "../lib/policy/scope.ts";
 import { parseNodeStatus, type NodeStatus } from "../lib/status/node-status.ts";
 import type { ConsulSession } from "./consul-session.ts";
-import { readAttachments, readRuntimeContext } from "./node-state.ts";
-import { createStderrLog } from "./stderr-log.ts";
+import { readCached, readHere, type SeenCluster, type StateFolders } from "./plan-own-node.ts";
 
-/** What is known of the cluster, and what of it could not be seen: a sentence each. */
-export interface SeenCluster {
-  readonly cluster: KnownCluster;
-  readonly notes: readonly string[];
-}
-
-export interface StateFolders {
-  readonly stateDir: string;
-  readonly cacheDir: string;
+interface Planned extends StateFolders {
+  readonly prefix: string;
+  readonly key: string;
+  readonly scope: Scope;
 }
 
 /** Rule sets and attachments as Consul tells them; where no watcher tells its own, the attachments of this node. */
 export async function readCluster(
-  { prefix, scope, ...folders }: StateFolders & { readonly prefix: string; readonly scope: Scope },
+  { prefix, key, scope, ...folders }: Planned,
   session: ConsulSession,
 ): Promise<SeenCluster> {
   const { entries, notes } = await readRules({ root: `${prefix}/rules/`, scope }, session);
@@ -34,37 +25,12 @@ export async function readCluster(
       nodes: told.statuses.map(attachedBy),
       statuses: told.statuses,
       entries,
+      cached: readCached(folders, key),
     } as const;
     return { cluster, notes: [...notes, ...told.notes] };
   }
-  const here = readHere(folders);
+  const here = readHere(folders, key);
   return { cluster: { ...here.cluster, entries }, notes: [...notes, ...told.notes, ...here.notes] };
-}
-
-/** This node's attachments, and the rules that its watcher last knew. */
-export function readOwnNode({ stateDir, cacheDir }: StateFolders): SeenCluster {
-  const log = createStderrLog();
-  const { runtimeRules } = readRuntimeContext(cacheDir, log);
-  const { attachments } = readAttachments(stateDir, log);
-  const nodes = [attachedHere(runtimeRules.node, attachments)];
-  return { cluster: { source: "state", nodes, statuses: [], entries: toEntries(runtimeRules) }, notes: [] };
-}
-
-function toEntries({ ruleSets }: RuntimeRules): KnownCluster["entries"] {
-  return ruleSets.map(({ key, modifyIndex, ruleSet }) => {
-    const value = new TextEncoder().encode(JSON.stringify(formatRuleSet(ruleSet)));
-    return { key, modifyIndex, value };
-  });
-}
-
-/** Without the rights to it the plan goes on with what Consul says. */
-function readHere(folders: StateFolders): SeenCluster {
-  try {
-    return readOwnNode(folders);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { cluster: { source: "state", nodes: [], statuses: [], entries: [] }, notes: [reason] };
-  }
 }
 
 interface RulesOptions {

@@ -11,7 +11,8 @@ import { withConsul, type ConsulSession } from "./consul-session.ts";
 import { examples } from "./examples.ts";
 import { checkIndex, indexOption } from "./index-option.ts";
 import { jsonOption, stateOptions } from "./options.ts";
-import { findHidden, readCluster, readOwnNode, type SeenCluster } from "./plan-cluster.ts";
+import { findHidden, readCluster } from "./plan-cluster.ts";
+import { readOwnNode, type SeenCluster } from "./plan-own-node.ts";
 import { PLAN_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
 import { proposalOptions, readProposal } from "./proposal.ts";
@@ -42,9 +43,11 @@ export function builder(yargs: Argv) {
         "Takes what rules put takes. It says which connections would be let through or",
         "stopped that are not now, exactly, and for whom: every watcher tells Consul what",
         "is attached to its node. Without that it knows the attachments of this node",
-        "alone. It compares rules as KV has them now with those that KV would have; where",
-        "a node has something else in force, that is said. Traffic to a node's own",
-        "addresses is left alone where the conflist says hostTraffic allow.",
+        "alone. It compares rules as KV has them now with those that KV would have. Where",
+        "a node has another version in force, that is said; NOT ALL where it is one of",
+        "this rule set: what it says is known only where this node's cache has it.",
+        "Traffic to a node's own addresses is left alone where the conflist says",
+        "hostTraffic allow.",
         "",
         "OPENS: let through from then on. CLOSES: stopped. REJECTS and DROPS: stopped",
         "before and after, with another answer. IDLE: a rule that changes no verdict. A",
@@ -61,11 +64,19 @@ export function builder(yargs: Argv) {
         "                                text | null }, after }],",
         "                    idle: [{ side: before|after, verdict, from, source, text,",
         "                             because: [{ verdict, from, source, text }] }],",
-        "                    isComplete, notCompared }],",
-        "        near: [scope], outOfStep: [{ key, why: refused|other-version|not-in-kv,",
-        "        nodes: [] }], notes: [] }",
-        "Exit code 0: KV would stay as it is, 1: it would change, 255: failed, 2: wrong",
-        "usage.",
+        "                    isComplete, notCompared, outOfStep: [key] }],",
+        "        near: [scope], others: [scope],",
+        "        outOfStep: [{ key, why: invalid-in-kv|refused|other-version|",
+        "                      not-in-force|not-in-kv, modifyIndex | null,",
+        "                      kvModifyIndex | null, isPassing,",
+        "                      comparedWith: kv|nothing|in-force, nodes: [] }],",
+        "        notes: [] }",
+        "isComplete is false where there was too much to compare (notCompared rules), or",
+        "nodes have something else in force than what was compared: the keys are in the",
+        "effect's outOfStep. modifyIndex is of the version in force there, null: none.",
+        "",
+        "Exit code 0: KV would stay as it is, 1: it would change, 2: wrong usage, 255:",
+        "failed, also where the rule set is invalid (rules put: 1).",
         "",
         CONSUL_NOTE,
       ].join("\n"),
@@ -93,7 +104,7 @@ async function plan(options: PlanArguments): Promise<boolean> {
   return withConsul(needsFor(place, "read"), async (session) => {
     const { key, root, scope } = place;
     await session.consul.checkReadable({ prefix: `${root}${key}`, signal: session.signal });
-    const seen = await readCluster({ ...options, scope }, session);
+    const seen = await readCluster({ ...options, key, scope }, session);
     return planWith(options, { place, seen, session });
   });
 }

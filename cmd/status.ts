@@ -51,7 +51,7 @@ export function builder(yargs: Argv) {
         "          mode: enforce|audit|null, expiresAt|null, attachments,",
         "          nodes: [{ node, attachments, state: applied|pending|rejected,",
         "                    modifyIndex|null, has: in-force|audit|expired|null }],",
-        "          issues: [{ path, message }], near: [scope],",
+        "          issues: [{ path, message }], near: [scope], others: [scope],",
         "          audited: [{ node, wouldBe: accepted|denied, allocation, namespace?,",
         "                      job?, group?, protocol, destination, port? }] }],",
         "        unknownKeys: [{ key, reason }],",

@@ -15,6 +15,8 @@ export interface AffectedGroup {
   readonly subject: PolicySubject;
   readonly node: string;
   readonly members: readonly AffectedMember[];
+  /** What keys that apply to them start with, of scopes that have keys. */
+  readonly prefixes: readonly string[];
 }
 
 /** Attachments in a rule set's scope. */
@@ -33,7 +35,7 @@ export function findAffected(
   { scope, usedPrefixes }: { readonly scope: Scope; readonly usedPrefixes: ReadonlySet<string> },
 ): Affected {
   const own = scopePrefix(scope);
-  const found = new Map<string, { subject: PolicySubject; node: string; members: AffectedMember[] }>();
+  const found = new Map<string, AffectedGroup & { readonly members: AffectedMember[] }>();
   const prefixes = new Set<string>();
   const policyIds = new PolicyIds();
   for (const { node, groups } of nodes) {
@@ -52,8 +54,10 @@ export function findAffected(
         const member = { node, network, identity, allocations };
         const alike = found.get(key);
         if (alike) alike.members.push(member);
-        else
-          found.set(key, { subject: toSubject({ network, containerId, identity }, policy), node, members: [member] });
+        else {
+          const subject = toSubject({ network, containerId, identity }, policy);
+          found.set(key, { subject, node, members: [member], prefixes: used.split("\n") });
+        }
       }
     }
   }

@@ -10,7 +10,10 @@ export interface EffectView {
   readonly changes: readonly ChangeView[];
   /** Rules that were added, removed or moved and change no verdict. */
   readonly idle: readonly IdleView[];
-  /** False: there was too much to compare, and `changes` holds only what was found. */
+  /**
+   * False: `changes` may not be all. There was too much to compare, or nodes have something else in force than what was
+   * compared.
+   */
   readonly isComplete: boolean;
   /** Rules that were not compared to the end. */
   readonly notCompared: number;

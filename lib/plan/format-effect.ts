@@ -8,13 +8,13 @@ const MOST_BLOCKS = 3;
 const MOST_EXCEPT = 3;
 
 /** What changes, for people: lines of at most 80 columns. Empty where no rule was compared. */
-export function formatEffect({ changes, idle, isComplete, notCompared }: EffectView): readonly string[] {
+export function formatEffect({ changes, idle, notCompared }: EffectView): readonly string[] {
   return [
     ...changes.slice(0, MOST_CHANGES).flatMap(formatChange),
     ...more(changes, { most: MOST_CHANGES, what: "change of verdicts", all: "changes of verdicts" }),
     ...idle.slice(0, MOST_IDLE).flatMap(formatIdle),
     ...more(idle, { most: MOST_IDLE, what: "rule that changes no verdict", all: "rules that change no verdict" }),
-    ...(isComplete ? [] : [wrap(tooMuch(notCompared), { indent: 2 })]),
+    ...(notCompared === 0 ? [] : [wrap(tooMuch(notCompared), { indent: 2 })]),
   ];
 }
 

@@ -6,17 +6,17 @@ import { describePut } from "../rules/describe-put.ts";
 import type { RuleSetEntry } from "../rules/entry.ts";
 import { toOneLine } from "../rules/one-line.ts";
 import { describeChanges, describeTime } from "../rules/rule-set-diff.ts";
-import { formatScopeFlags } from "../rules/scope-flags.ts";
 import { wrap } from "../rules/wrap.ts";
 import type { AffectedMember } from "./affected.ts";
 import { countAttachments } from "./attached.ts";
 import { formatEffect } from "./format-effect.ts";
+import { describeOutOfStep, describePlannedOutOfStep, listNodes } from "./format-out-of-step.ts";
+import { describeHints } from "./near-scopes.ts";
 import type { OutOfStep } from "./out-of-step.ts";
 import type { Effect, Plan } from "./plan.ts";
 
 const MOST_GROUPS = 10;
 const MOST_NOTES = 10;
-const MOST_NODES = 3;
 const IDENTITY_WIDTH = 50;
 
 export interface FormatOptions {
@@ -27,16 +27,18 @@ export interface FormatOptions {
 
 /** A plan for people: lines of at most 80 columns. */
 export function formatPlan(plan: Plan, { nowMs, notes }: FormatOptions): string {
-  const { effects, outOfStep } = plan;
+  const { effects } = plan;
+  const outOfStep = plan.outOfStep.filter(({ key, comparedWith }) => key !== plan.key || comparedWith === "in-force");
+  const headings = describeEach(effects);
   const sections = [
     [describeWrite(plan)],
     formatMembers(plan),
-    ...effects.map((effect) => [
-      ...(effects.length > 1 ? [wrap(describeFor(effect.members), { indent: 2 })] : []),
+    ...effects.map((effect, index) => [
+      ...(effects.length > 1 ? [wrap(`For ${headings[index]}:`, { indent: 2 })] : []),
       ...formatVerdicts(effect, { plan, nowMs }),
     ]),
     [
-      ...outOfStep.slice(0, MOST_NOTES).map(describeOutOfStep),
+      ...outOfStep.slice(0, MOST_NOTES).map((each) => `${describe(each, plan)}.`),
       ...(outOfStep.length > MOST_NOTES ? [`and ${outOfStep.length - MOST_NOTES} more such rule sets: --json`] : []),
       ...describeExpiry(plan, { nowMs }),
       ...notes,
@@ -58,15 +60,15 @@ function valueOf(current: RuleSetEntry | undefined): RuleSet | undefined {
   return current?.parsed.ok === true ? current.parsed.value : undefined;
 }
 
-function formatMembers({ effects, near, scope, seen, source }: Plan): readonly string[] {
+function formatMembers({ effects, scope, seen, source, ...hints }: Plan): readonly string[] {
   const members = effects.flatMap((effect) => effect.members);
   if (seen.attachments === 0) return ["No attachment is seen: whom it applies to is not known"];
   if (members.length === 0) {
     const where = source === "status" ? "on any node" : "on this node";
-    const meant = near.map(formatScopeFlags).join(" or ");
+    const hint = describeHints(hints, scope);
     return [
       `It matches no allocation ${where}`,
-      ...(meant === "" ? [] : [wrap(`Did you mean ${meant} instead of ${formatScopeFlags(scope)}?`, { indent: 2 })]),
+      ...(hint === undefined ? [] : [wrap(`  ${hint.charAt(0).toUpperCase()}${hint.slice(1)}`, { indent: 4 })]),
     ];
   }
   const nodes = new Set(members.map(({ node }) => node)).size;
@@ -98,11 +100,21 @@ function describeGroup({ job, ...identity }: Identity): string {
   return describeIdentity({ ...identity, ...(name !== undefined && { job: name }) });
 }
 
-function describeFor(members: readonly AffectedMember[]): string {
+/** Groups of the same names are told apart by their nodes. */
+function describeEach(effects: readonly Effect[]): readonly string[] {
+  const names = effects.map(({ members }) => describeNames(members));
+  return effects.map(({ members }, index) => {
+    const own = names[index] ?? "";
+    const isUnique = names.filter((name) => name === own).length === 1;
+    return isUnique ? own : `${own} on ${listNodes([...new Set(members.map(({ node }) => node))].toSorted())}`;
+  });
+}
+
+function describeNames(members: readonly AffectedMember[]): string {
   const groups = countGroups(members);
   const shown = groups.slice(0, 3).map(({ name, attachments }) => `${elide(name, IDENTITY_WIDTH)} (${attachments})`);
   const left = groups.length - shown.length;
-  return `For ${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}:`;
+  return `${shown.join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
 }
 
 interface VerdictOptions {
@@ -111,9 +123,18 @@ interface VerdictOptions {
 }
 
 function formatVerdicts(effect: Effect, options: VerdictOptions): readonly string[] {
+  const { plan } = options;
   const lines = formatEffect(effect);
-  if (effect.changes.length > 0 || !effect.isComplete) return lines;
+  const unknown = effect.outOfStep
+    .filter(({ key, comparedWith }) => key === plan.key && comparedWith !== "in-force")
+    .map((each) => wrap(`NOT ALL: ${describe(each, plan)}`, { indent: 2 }));
+  if (unknown.length > 0 || effect.changes.length > 0 || effect.notCompared > 0) return [...unknown, ...lines];
+  if (!effect.isComplete) return ["No verdict changes where nodes have what KV has.", ...lines];
   return lines.length > 0 ? ["No verdict changes.", ...lines] : [wrap(describeNothing(options), { indent: 2 })];
+}
+
+function describe(found: OutOfStep, { key }: Plan): string {
+  return found.key === key ? describePlannedOutOfStep(found) : describeOutOfStep(found);
 }
 
 function describeNothing({ plan: { current, after, isChange }, nowMs }: VerdictOptions): string {
@@ -127,21 +148,6 @@ function describeNothing({ plan: { current, after, isChange }, nowMs }: VerdictO
 function describeExpiry({ after, isChange }: Plan, { nowMs }: Pick<FormatOptions, "nowMs">): readonly string[] {
   if (!isChange || after?.expiresAt === undefined || !isInForce(after, nowMs)) return [];
   return [`It expires at ${describeTime(after.expiresAt)}: from then on its rules are not in force.`];
-}
-
-function describeOutOfStep({ key, why, nodes }: OutOfStep): string {
-  return `Not what KV says: ${key}, ${WHY[why]} (on ${listNodes(nodes)}).`;
-}
-
-const WHY = {
-  refused: "whose value in KV is no rule set, so an earlier one is in force",
-  "other-version": "of which another version is in force",
-  "not-in-kv": "which is in force and not seen in KV",
-} as const;
-
-function listNodes(nodes: readonly string[]): string {
-  const left = nodes.length - MOST_NODES;
-  return `${nodes.slice(0, MOST_NODES).join(", ")}${left > 0 ? ` and ${left} more` : ""}`;
 }
 
 function describeSource({ source, seen }: Plan): string {

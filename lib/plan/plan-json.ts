@@ -18,12 +18,16 @@ export interface PlanJson {
   readonly effects: readonly EffectJson[];
   /** Where there are none: scopes that may have been meant. */
   readonly near: readonly Scope[];
+  /** Where none is near: all that somebody is in, if they are few. */
+  readonly others: readonly Scope[];
   readonly outOfStep: readonly OutOfStep[];
   readonly notes: readonly string[];
 }
 
 export interface EffectJson extends EffectView {
   readonly attachments: readonly MemberJson[];
+  /** Keys of `outOfStep` that their nodes have something else in force of. */
+  readonly outOfStep: readonly string[];
 }
 
 export interface MemberJson {
@@ -36,7 +40,7 @@ export interface MemberJson {
 }
 
 export function toPlanJson(plan: Plan, { notes }: { readonly notes: readonly string[] }): PlanJson {
-  const { key, scope, current, after, source, seen, near, outOfStep } = plan;
+  const { key, scope, current, after, source, seen, near, others, outOfStep } = plan;
   return {
     key,
     scope,
@@ -44,7 +48,7 @@ export function toPlanJson(plan: Plan, { notes }: { readonly notes: readonly str
     before: current?.parsed.ok === true ? formatRuleSet(current.parsed.value) : null,
     after: after ? formatRuleSet(after) : null,
     seen: { source, ...seen },
-    effects: plan.effects.map(({ members, ...effect }) => ({
+    effects: plan.effects.map(({ members, outOfStep: found, ...effect }) => ({
       attachments: members.map(({ node, network, identity: { namespace, job, group }, allocations }) => ({
         node,
         network,
@@ -54,8 +58,10 @@ export function toPlanJson(plan: Plan, { notes }: { readonly notes: readonly str
         allocations,
       })),
       ...effect,
+      outOfStep: [...new Set(found.map((each) => each.key))],
     })),
     near,
+    others,
     outOfStep,
     notes,
   };

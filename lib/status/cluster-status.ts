@@ -1,4 +1,5 @@
 import type { Issue } from "../policy/issue.ts";
+import type { ScopeHints } from "../plan/near-scopes.ts";
 import { parseKey, type Scope } from "../policy/scope.ts";
 import type { RuleSetEntry } from "../rules/entry.ts";
 import type { AuditedConnection, NodeStatus } from "./node-status.ts";
@@ -50,7 +51,7 @@ export type RuleSetState =
   | "unreported"
   | "removing";
 
-export interface RuleSetStatus {
+export interface RuleSetStatus extends ScopeHints {
   /** Below `<root>/rules/`. */
   readonly key: string;
   readonly scope: Scope;
@@ -66,8 +67,6 @@ export interface RuleSetStatus {
   readonly attachments: number;
   /** Why it is rejected. */
   readonly issues: readonly Issue[];
-  /** Where it is unmatched: scopes that somebody is in, and that may have been meant. */
-  readonly near: readonly Scope[];
   readonly audited: readonly AuditedOnNode[];
 }
 

@@ -1,7 +1,7 @@
 import { alignColumns, elide } from "../inspect/table.ts";
+import { describeHints } from "../plan/near-scopes.ts";
 import { describeIssue } from "../rules/entry.ts";
 import { toOneLine } from "../rules/one-line.ts";
-import { formatScopeFlags } from "../rules/scope-flags.ts";
 import { wrap } from "../rules/wrap.ts";
 import type { ClusterStatus, RuleSetState, RuleSetStatus } from "./cluster-status.ts";
 import { formatNodes, listNodes } from "./format-nodes.ts";
@@ -65,10 +65,9 @@ export const STATE_WORDS: Readonly<Record<RuleSetState, string>> = {
 };
 
 /** Why nobody is in a rule set's scope, and who may have been meant. */
-export function describeNoMatch({ scope, near }: RuleSetStatus): string {
-  const meant = near.map(formatScopeFlags).join(" or ");
-  const question = meant === "" ? "" : `: did you mean ${meant} instead of ${formatScopeFlags(scope)}?`;
-  return `matches no allocation on any node${question}`;
+export function describeNoMatch({ scope, ...hints }: RuleSetStatus): string {
+  const hint = describeHints(hints, scope);
+  return `matches no allocation on any node${hint === undefined ? "" : `: ${hint}`}`;
 }
 
 const HEADING = ["STATE", "NODES", "ATTACHMENTS", "VERSION"];

@@ -1,5 +1,5 @@
 import { attachedBy } from "../plan/attached.ts";
-import { findNearScopes } from "../plan/near-scopes.ts";
+import { findScopeHints, NO_HINTS } from "../plan/near-scopes.ts";
 import { isInForce, type RuleSet } from "../policy/rule-set.ts";
 import { scopePrefix, type Scope } from "../policy/scope.ts";
 import { formatTimestamp } from "../policy/timestamp.ts";
@@ -33,13 +33,7 @@ export function describeRuleSet(
     nodes: onNodes,
     attachments: countAttachments(onNodes),
     issues: parsed.ok ? issuesOf(nodes, { key, modifyIndex }) : parsed.issues,
-    near:
-      state === "unmatched"
-        ? findNearScopes(
-            nodes.map(({ status }) => attachedBy(status)),
-            scope,
-          )
-        : [],
+    ...(state === "unmatched" ? hintsFor(scope, nodes) : NO_HINTS),
     audited: nodes.flatMap((node) => auditedOn(node, key)),
   };
 }
@@ -60,9 +54,16 @@ export function describeRemoved(key: string, { scope, nodes }: RuleSetContext): 
     nodes: onNodes,
     attachments: countAttachments(onNodes),
     issues: [],
-    near: [],
+    ...NO_HINTS,
     audited: nodes.flatMap((node) => auditedOn(node, key)),
   };
+}
+
+function hintsFor(scope: Scope, nodes: readonly NodeView[]) {
+  return findScopeHints(
+    nodes.map(({ status }) => attachedBy(status)),
+    scope,
+  );
 }
 
 function stateOf(ruleSet: RuleSet, nowMs: number): NonNullable<RuleSetOnNode["has"]> {

@@ -14,7 +14,7 @@ import { type CommandOutcome, runCommand } from "../support/command.ts";
 import { type ConsulAgent, startConsul } from "../support/consul-agent.ts";
 import { parseOwnJson } from "../support/json.ts";
 import { rule, runtimeRulesOf } from "../unit/policy/fixtures.ts";
-import { DROP_ALL, statusOf } from "../unit/plan/fixtures.ts";
+import { appliedOf, DROP_ALL, statusOf } from "../unit/plan/fixtures.ts";
 
 const web = ["allow-db", "--namespace", "default", "--job", "web"];
 const database = { host: "10.1.2.0/24", proto: "tcp", port: 5432, action: "ACCEPT" };
@@ -159,6 +159,39 @@ test("with --local it asks this node alone, its cached rules too", async () => {
   expect(effects).toMatchObject([{ changes: [], idle: [{ because: [{ from: "KV global/no-db[0]" }] }] }]);
   const removal = await planJson("global/no-db", "--rm", "--local");
   expect(removal.effects).toMatchObject([{ changes: [{ change: "rejects", hosts: [{ block: "10.1.0.0/16" }] }] }]);
+});
+
+test("a version that nodes keep, as KV's is no rule set, is compared where this node's cache has it, and else told", async () => {
+  const key = "namespace/default/job/web/allow-db";
+  await agent.put(`outbound/rules/${key}`, "{");
+  const ruleSets = [appliedOf({ key, modifyIndex: 1 })];
+  const status = statusOf("n1", { groups: [{ allocations: ["8f1c0001"] }], ruleSets });
+  await agent.put("outbound/status/n1", formatNodeStatus(status));
+  const { stdout } = await plan(...web, "--rm");
+  expect(stdout).toMatch(/^NOT ALL: n1 keeps version 1 of this rule set in force/m);
+  expect(stdout).not.toMatch(/no verdict changes/i);
+  expect((await planJson(...web, "--rm")).effects).toMatchObject([
+    { isComplete: false, outOfStep: [key], changes: [] },
+  ]);
+
+  const rules = runtimeRulesOf({ [key]: { rules: [rule(database)] } });
+  writeRuntimeRulesCache(join(directory, "cache"), { rules, nowMs: Date.now() });
+  expect((await planJson(...web, "--rm")).effects).toMatchObject([
+    { isComplete: true, changes: [{ change: "closes", ports: "5432" }] },
+  ]);
+  await agent.delete("outbound/status/n1");
+  const attachment = attachmentOf({ policy: { defaultAction: "REJECT" } });
+  createAttachmentStore(join(directory, "state"), { log }).write(attachment);
+  expect(await planJson(...web, "--rm")).toMatchObject({
+    seen: { source: "state" },
+    effects: [{ isComplete: true, changes: [{ change: "closes", ports: "5432" }] }],
+  });
+});
+
+test("where nobody is in a scope and no name is like it, the few that there are are told", async () => {
+  await tellStatus();
+  const { stdout } = await plan("allow-db", "--network", "lab", "-f", "rules.json");
+  expect(stdout).toContain("It matches no allocation on any node\n  There is only --network egress\n");
 });
 
 test("the status of a watcher that is not understood is left out, and that is said", async () => {

@@ -6,7 +6,7 @@ import type { RuleSet } from "../../../lib/policy/rule-set.ts";
 import type { RuleInput } from "../../../lib/policy/rule.ts";
 import { parseKey } from "../../../lib/policy/scope.ts";
 import { rule } from "../policy/fixtures.ts";
-import { clusterOf, DROP_ALL, statusOf } from "./fixtures.ts";
+import { appliedOf, clusterOf, DROP_ALL, statusOf } from "./fixtures.ts";
 
 const nowMs = Date.parse("2026-11-24T12:00:00Z");
 const KEY = "namespace/default/job/web/x";
@@ -124,11 +124,10 @@ test.each([
 });
 
 test("a switch from audit to enforce is a change of verdicts, and back another", () => {
-  const cluster = clusterOf([statusOf("n1", { groups: [{ allocations: ["a"] }] })], {
-    [KEY]: { rules: [https], mode: "audit" },
-  });
+  const statuses = [statusOf("n1", { groups: [{ allocations: ["a"] }] })];
+  const cluster = clusterOf(statuses, { [KEY]: { rules: [https], mode: "audit" } });
   expect(tell(plan(cluster, rulesOf(https)))).toEqual(["n1:a opens drop > accept"]);
-  const enforced = clusterOf(cluster.statuses, { [KEY]: { rules: [https] } });
+  const enforced = clusterOf(statuses, { [KEY]: { rules: [https] } });
   expect(tell(plan(enforced, { ...rulesOf(https), mode: "audit" }))).toEqual(["n1:a closes accept > drop"]);
   expect(tell(plan(enforced, undefined))).toEqual(["n1:a closes accept > drop"]);
 });
@@ -164,39 +163,48 @@ test.each([
   expect(linesOf(made)).toContain("It matches no allocation on any node");
 });
 
-test("a name that is not like another one brings no guess", () => {
-  const cluster = clusterOf([statusOf("node1", { groups: [{ allocations: ["a"] }] })]);
-  expect(plan(cluster, rulesOf(https), "namespace/default/job/database/x").near).toEqual([]);
+test.each([
+  [
+    "namespace/default/job/database/x",
+    [
+      { kind: "job", namespace: "default", job: "api" },
+      { kind: "job", namespace: "default", job: "web" },
+    ],
+  ],
+  ["namespace/default/job/web/group/database/x", [{ kind: "group", namespace: "default", job: "web", group: "app" }]],
+  [
+    "namespace/default/job/database/group/app2/x",
+    [
+      { kind: "job", namespace: "default", job: "api" },
+      { kind: "job", namespace: "default", job: "web" },
+    ],
+  ],
+  ["namespace/production/job/database/x", [{ kind: "namespace", namespace: "default" }]],
+  ["namespace/default/alloc/9f/x", []],
+  ["node/elsewhere/x", [{ kind: "node", node: "n1" }]],
+])("where no name is like one, those of the narrowest place that somebody is in are told: %s", (key, others) => {
+  const allocations = Array.from({ length: 6 }, (_, index) => `8f1c000${index}`);
+  const statuses = [
+    statusOf("n1", {
+      groups: [{ allocations }, { job: "web/periodic-1700", allocations: ["a"] }, { job: "api", allocations: ["b"] }],
+    }),
+  ];
+  expect(plan(clusterOf(statuses), rulesOf(https), key)).toMatchObject({ near: [], others });
 });
 
-test("where nodes have something else in force than KV, that is said", () => {
-  const applied = (key: string, modifyIndex: number) => ({
-    key,
-    modifyIndex,
-    state: "in-force" as const,
-    attachments: 1,
-  });
-  const others = [applied("global/bad", 1), applied("global/gone", 9), applied("namespace/other/y", 1)];
-  const groups = [{ allocations: ["a"] }];
-  const statuses = [
-    statusOf("n2", { groups, ruleSets: [...others, applied("global/old", 1)] }),
-    statusOf("n1", { groups, ruleSets: [...others, applied("global/old", 2)] }),
-  ];
-  const cluster = clusterOf(statuses, { "global/bad": "{", "global/old": https });
-  const made = plan(cluster, rulesOf(https));
-  expect(made.outOfStep).toEqual([
-    { key: "global/bad", why: "refused", nodes: ["n1", "n2"] },
-    { key: "global/gone", why: "not-in-kv", nodes: ["n1", "n2"] },
-    { key: "global/old", why: "other-version", nodes: ["n2"] },
-  ]);
-  expect(linesOf(made)).toContain("Not what KV says: global/old, of which another version is in force (on n2).");
+test("a name that is not like another one brings no guess, but the few that there are", () => {
+  const cluster = clusterOf([statusOf("node1", { groups: [{ allocations: ["a"] }] })]);
+  const made = plan(cluster, rulesOf(https), "network/lab/x");
+  expect(made).toMatchObject({ near: [], others: [{ kind: "network", network: "egress" }] });
+  expect(linesOf(made)).toContain("  There is only --network egress");
+  expect(toPlanJson(made, { notes: [] }).others).toEqual(made.others);
 });
 
 test("however long names are, no line is longer than 80 characters", () => {
   const long = "a-very-long-name-".repeat(8);
   const groups = [{ allocations: ["a"], job: long, group: long }];
   const key = `namespace/default/job/${long}/${long}`;
-  const ruleSets = [{ key, modifyIndex: 7, state: "in-force" as const, attachments: 1 }];
+  const ruleSets = [appliedOf({ key, modifyIndex: 7 })];
   const cluster = clusterOf([statusOf(long, { groups, ruleSets })]);
   const ports = Array.from({ length: 100 }, (_, index) => 1000 + 3 * index).join(",");
   const hosts = ["2001:db8:1111:2222:3333:4444:5555:6666", "2001:db8:1111:2222:3333:4444:5555:7777"];

@@ -103,6 +103,14 @@ describe("a rule set in KV", () => {
     });
   });
 
+  test("that applies to nobody, and has no name like another one, is told with the few that there are", () => {
+    const facts = { entries: entriesOf(["namespace/default/job/database/own", 5, DENY]), statuses: [statusOf("n1")] };
+    const others = [{ kind: "job", namespace: "default", job: "web" }];
+    expect(clusterOf(facts).ruleSets).toMatchObject([{ state: "unmatched", near: [], others }]);
+    const text = formatCluster(clusterOf(facts), { what: "outbound/rules/" });
+    expect(text.replaceAll(/\n +/g, " ")).toContain("on any node: there is only --namespace default --job web");
+  });
+
   test("is not said to be in force, nor to match nothing, where nobody reports", () => {
     expect(oneOf([])).toMatchObject({ state: "unreported", nodes: [] });
   });
