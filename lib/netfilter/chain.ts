@@ -15,6 +15,8 @@ export interface RuleMatch {
   readonly notInInterface?: string;
   /** Came in through another bridge port; a packet that the kernel shows no bridge port of does not match. */
   readonly notBridgePort?: string;
+  /** Not on its way from one port of a bridge to another (xt_physdev). */
+  readonly isBridged?: false;
   /** Packets that answer a connection opened from the other side (`--ctdir REPLY`). */
   readonly isReply?: true;
   /** Whether the packet belongs to a connection that nobody has answered yet (`--ctstate NEW`). */

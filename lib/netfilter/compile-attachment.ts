@@ -31,7 +31,7 @@ export function compileAttachmentChain(attachment: Attachment, { family, jumps }
   return {
     name: attachment.chain,
     rules: [
-      ...hostTrafficRules(policy.hostTraffic, family),
+      ...hostTrafficRules(attachment, family),
       ...neighbourDiscoveryRules(family),
       ...otherInterfaceRules(attachment),
       ...sourceRules(ownAddresses(attachment, family)),
@@ -74,10 +74,12 @@ function ownAddresses({ addresses }: Attachment, family: Family): readonly Cidr[
   return addresses.map(parseAddress).filter((address) => address.family === family);
 }
 
-function hostTrafficRules(hostTraffic: "filter" | "allow", family: Family): readonly ChainRule[] {
-  if (hostTraffic === "filter") return [];
+/** A broadcast goes to the host and, over the bridge, to every neighbour: only what the host gets is its own traffic. */
+function hostTrafficRules({ policy, hostInterface }: Attachment, family: Family): readonly ChainRule[] {
+  if (policy.hostTraffic === "filter") return [];
   const types = family === 4 ? (["LOCAL", "BROADCAST"] as const) : (["LOCAL"] as const);
-  return types.map((destinationType) => ({ match: { destinationType }, target: { kind: "return" } }));
+  const toHost = hostInterface?.isBridgePort ? ({ isBridged: false } as const) : {};
+  return types.map((destinationType) => ({ match: { ...toHost, destinationType }, target: { kind: "return" } }));
 }
 
 /** Only on the link (hop limit 255, RFC 4861 section 6.1): a routed packet of these types is judged like any other. */

@@ -57,6 +57,7 @@ function renderMatch(match: RuleMatch, family: Family): string {
   if (match.notBridgePort !== undefined) {
     parts.push(`-m physdev ! --physdev-in ${match.notBridgePort} --physdev-is-in`);
   }
+  if (match.isBridged === false) parts.push("-m physdev ! --physdev-is-bridged");
   if (match.protocol) parts.push(`-p ${match.protocol}`, ...renderPorts(match.protocol, match.destinationPorts));
   if (match.onLinkIcmpv6Type !== undefined) {
     parts.push(`-p ipv6-icmp -m icmp6 --icmpv6-type ${match.onLinkIcmpv6Type} -m hl --hl-eq 255`);

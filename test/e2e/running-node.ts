@@ -113,7 +113,7 @@ export interface UntilOptions {
 
 /** Tries until the verdict is this one, and returns how many milliseconds after `sinceMs` the attempt was begun. */
 export async function untilVerdict(
-  container: Container,
+  container: Pick<Container, "connect">,
   destination: Destination,
   verdict: ProbeVerdict,
   { timeoutMs = 10_000, sinceMs = monotonicMs() }: UntilOptions = {},

@@ -19,7 +19,7 @@ const MATCH_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   addrtype: ["--dst-type", "--src-type"],
   conntrack: ["--ctdir", "--ctstate"],
   mark: ["--mark"],
-  physdev: ["--physdev-in", "--physdev-is-in"],
+  physdev: ["--physdev-in", "--physdev-is-in", "--physdev-is-bridged"],
   limit: ["--limit", "--limit-burst"],
 };
 const TARGET_OPTIONS: Readonly<Record<string, readonly string[]>> = {
@@ -31,7 +31,7 @@ const TARGET_OPTIONS: Readonly<Record<string, readonly string[]>> = {
   LOG: ["--log-prefix", "--log-level"],
 };
 /** Options that take no value. */
-const FLAGS = ["--physdev-is-in"];
+const FLAGS = ["--physdev-is-in", "--physdev-is-bridged"];
 const SELECTORS = ["-s", "-d", "-i", "-o", "-p"];
 /** A longer one is cut. */
 const LONGEST_PREFIX = 29;

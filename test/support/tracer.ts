@@ -17,6 +17,8 @@ export interface TracedPacket {
   readonly hopLimit?: number;
   readonly inInterface?: string;
   readonly bridgePort?: string;
+  /** Whether it goes out through another port of the same bridge. */
+  readonly isBridged?: boolean;
   /** Whether it answers a connection that the other side opened. */
   readonly isReply?: boolean;
   /** Default: any other than the host's own. */
@@ -102,15 +104,10 @@ function readRule(text: string): ReadRule {
   const words = Array.from(text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g), ([, quoted, plain]) => quoted ?? plain ?? "");
   const conditions: Condition[] = [];
   while (words.length > 0) {
-    if (words[0] === "--physdev-is-in") {
-      words.shift();
-      conditions.push(({ bridgePort }) => bridgePort !== undefined);
-      continue;
-    }
     const isNegated = words[0] === "!";
     if (isNegated) words.shift();
     const option = words.shift() ?? "";
-    const value = option === "--physdev-is-in" ? "" : (words.shift() ?? "");
+    const value = option.startsWith("--physdev-is-") ? "" : (words.shift() ?? "");
     if (option === "-j" || option === "-g") {
       return { conditions, target: value, isGoto: option === "-g", targetOptions: words };
     }
@@ -137,6 +134,8 @@ function readCondition(option: string, value: string): Condition {
       return ({ bridgePort }) => bridgePort === value;
     case "--physdev-is-in":
       return ({ bridgePort }) => bridgePort !== undefined;
+    case "--physdev-is-bridged":
+      return ({ isBridged = false }) => isBridged;
     case "-p":
       return ({ protocol }) => protocol === value;
     case "--dport":

@@ -66,11 +66,15 @@ export function createEndpoint(namespace: string): Endpoint & { readonly closeEn
       return (await connect(destination)) === "open";
     },
     async openFlow({ awaitFirstReply = true, timeoutMs = 1_000, ...destination }) {
-      const number = nextFlow++;
-      await agent().ask({ kind: "open-flow", flow: number, protocol: "tcp", everyMs: 5, ...destination });
-      const flow = followFlow(agent(), number);
-      if (awaitFirstReply) await flow.replyAfter(0, { timeoutMs });
-      return flow;
+      const flow = nextFlow++;
+      const own = agent();
+      await own.ask({ kind: "open-flow", flow, protocol: "tcp", everyMs: 5, ...destination });
+      const followed = followFlow({
+        state: () => own.ask({ kind: "read-flow", flow }),
+        close: () => own.ask({ kind: "close-flow", flow }),
+      });
+      if (awaitFirstReply) await followed.replyAfter(0, { timeoutMs });
+      return followed;
     },
     async closeEndpoint() {
       await running?.close();
@@ -79,8 +83,8 @@ export function createEndpoint(namespace: string): Endpoint & { readonly closeEn
   };
 }
 
-function followFlow(agent: AgentProcess, number: number): Flow {
-  const state = () => agent.ask({ kind: "read-flow", flow: number });
+/** What a flow says of itself, followed over time. */
+export function followFlow({ state, close }: Pick<Flow, "state" | "close">): Flow {
   const replyAfter: Flow["replyAfter"] = (timeMs, options) =>
     waitUntil(async () => (await state()).replies.find((reply) => reply.sentAtMs > timeMs), {
       what: "a reply on an open flow",
@@ -106,6 +110,6 @@ function followFlow(agent: AgentProcess, number: number): Flow {
         () => false,
       );
     },
-    close: () => agent.ask({ kind: "close-flow", flow: number }),
+    close,
   };
 }

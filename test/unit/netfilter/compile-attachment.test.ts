@@ -108,6 +108,13 @@ describe("compileAttachmentChain", () => {
     expect(verdictOf(allowing, { destinationType: "BROADCAST" })).toBe("accept");
   });
 
+  test("leaves nothing alone that goes to a neighbour on the bridge", () => {
+    const allowing = attachmentOf({ policy: { hostTraffic: "allow" } });
+    for (const destinationType of ["BROADCAST", "LOCAL"] as const) {
+      expect(verdictOf(allowing, { destinationType, isBridged: true })).toBe("drop");
+    }
+  });
+
   test.each([133, 134, 135, 136])("lets neighbour discovery of type %i pass on the link alone", (icmpv6Type) => {
     const solicitation = { protocol: "ipv6-icmp", icmpv6Type, source: "fe80::1" };
     expect(verdictOf(attachmentOf(), { ...solicitation, hopLimit: 255 }, 6)).toBe("accept");

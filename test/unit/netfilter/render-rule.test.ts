@@ -21,6 +21,7 @@ describe("renderRule", () => {
     [{ notInInterface: "veth1" }, "! -i veth1"],
     [{ bridgePort: "veth1" }, "-m physdev --physdev-in veth1"],
     [{ notBridgePort: "veth1" }, "-m physdev ! --physdev-in veth1 --physdev-is-in"],
+    [{ isBridged: false }, "-m physdev ! --physdev-is-bridged"],
     [{ protocol: "icmp" }, "-p icmp"],
     [{ protocol: "ipv6-icmp" }, "-p ipv6-icmp"],
     [{ protocol: "tcp" }, "-p tcp"],
