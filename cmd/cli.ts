@@ -37,6 +37,7 @@ export async function runCli(words: readonly string[]): Promise<void> {
     .command(completion)
     .demandCommand(1, "Which command?")
     .strict()
+    .middleware(refuseTwice)
     .version(version)
     .alias("help", "h")
     .wrap(Math.min(100, process.stdout.columns ?? 80))
@@ -55,4 +56,13 @@ export async function runCli(words: readonly string[]): Promise<void> {
     process.stderr.write(`outbound: ${toPrintable(message)}\n`);
     process.exitCode = error instanceof UsageError ? 2 : 1;
   }
+}
+
+/** What may come more than once. */
+const LISTS = new Set(["_", "host", "files"]);
+
+/** yargs makes a list of what is given twice, whatever the option's type. */
+function refuseTwice(options: Readonly<Record<string, unknown>>): void {
+  const twice = Object.keys(options).find((name) => Array.isArray(options[name]) && !LISTS.has(name));
+  if (twice !== undefined) throw new UsageError(`Cannot read --${twice}: it is given twice, expected it once`);
 }

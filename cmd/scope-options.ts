@@ -32,9 +32,9 @@ export function readScope(flags: ScopeFlags): Scope | undefined {
   const { global: isGlobal, node, network, namespace, job, group, alloc } = flags;
   for (const [flag, value] of Object.entries({ node, network, namespace, job, group, alloc })) {
     if (value === "") throw new UsageError(`Cannot read scope: --${flag} is empty, expected a name`);
-    // yargs makes a list of what is given twice, and false of --no-job, whatever the option's type.
+    // yargs makes false of --no-job, whatever the option's type.
     if (value !== undefined && typeof value !== "string") {
-      throw new UsageError(`Cannot read scope: --${flag} is given twice or negated, expected one name`);
+      throw new UsageError(`Cannot read scope: --${flag} is negated, expected a name`);
     }
   }
   const isInNamespace = [namespace, job, group, alloc].some((value) => value !== undefined);

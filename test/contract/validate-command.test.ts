@@ -165,3 +165,13 @@ describe("outbound schema", () => {
     expect(stdout).toBe(await readFile(join(root, "deploy", "schema", `${name}.schema.json`), "utf8"));
   });
 });
+
+test("an option that is given twice is wrong usage", async () => {
+  const { exitCode, stderr } = await runCommand([outboundPath, "watch", "--node", "a", "--node", "b"], {
+    allowFailure: true,
+  });
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 2,
+    stderr: "outbound: Cannot read --node: it is given twice, expected it once\n",
+  });
+});
