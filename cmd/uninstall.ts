@@ -2,8 +2,10 @@ import type { ArgumentsCamelCase, Argv } from "yargs";
 import { DEFAULTS } from "../lib/cni/defaults.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import { createIptables, type Iptables } from "../lib/host/iptables.ts";
-import { LockTimeoutError, withLock, withNodeLock } from "../lib/host/lock.ts";
+import { LockTimeoutError, withLock } from "../lib/host/lock.ts";
+import { createNodeLock, type NodeLock } from "../lib/host/node-lock.ts";
 import type { Log } from "../lib/host/log.ts";
+import { readNftTable } from "../lib/host/nft-table.ts";
 import { findStateFiles, removeStateFiles } from "../lib/host/state-files.ts";
 import {
   formatUninstall,
@@ -11,6 +13,7 @@ import {
   type FamilyUninstall,
   type UninstallReport,
 } from "../lib/inspect/uninstall-report.ts";
+import { findMadeChains } from "../lib/netfilter/made-chains.ts";
 import { parseRuleset, type ActualRuleset } from "../lib/netfilter/parse-ruleset.ts";
 import { planUninstall, type UninstallPlan } from "../lib/netfilter/plan-uninstall.ts";
 import type { Family } from "../lib/policy/address.ts";
@@ -41,11 +44,12 @@ export function builder(yargs: Argv) {
         }),
         "Take outbound out of the conflist and stop the watcher first, or the next",
         "container brings its chains back. Chains that the Go plugin made stay, and so",
-        "does what is not outbound's in the two folders.",
+        "does what is not outbound's in the two folders. So do the plugin's logs, and",
+        "what iptables keeps once it was used: an empty table, and its lock file.",
         "",
         "JSON: { isDone,",
         "        families: [{ family: 4|6, jumpsFrom: [chain], chains: [],",
-        "                     leftChains: [], emptied: [] }],",
+        "                     leftChains: [], emptied: [], leftEmpty: [chain] }],",
         "        files: [], leftFolders: [] }",
       ].join("\n"),
     );
@@ -56,8 +60,10 @@ type UninstallArguments = ArgumentsCamelCase<Awaited<ReturnType<typeof builder>[
 export async function handler({ stateDir, cacheDir, yes, force, json }: UninstallArguments): Promise<void> {
   requireRoot("uninstall");
   const log = createStderrLog();
-  const iptables = createIptables({ path: process.env["PATH"] });
-  const work = (): Promise<UninstallReport> => uninstall({ stateDir, cacheDir, isDryRun: !yes }, { iptables, log });
+  const lock = createNodeLock();
+  const iptables = createIptables({ path: process.env["PATH"], inherited: lock.descriptor });
+  const work = (): Promise<UninstallReport> =>
+    uninstall({ stateDir, cacheDir, isDryRun: !yes }, { iptables, log, lock });
   const report = yes && !force ? await withoutWatcher(work) : await work();
   if (json) printJson(report);
   else printText(formatUninstall(report));
@@ -75,12 +81,13 @@ interface UninstallOptions {
 interface UninstallPorts {
   readonly iptables: Iptables;
   readonly log: Log;
+  readonly lock: NodeLock;
 }
 
 /** The kernel first, the records last: a repeat after an interruption still knows what there was. */
 function uninstall(
   { isDryRun, ...folders }: UninstallOptions,
-  { iptables, log }: UninstallPorts,
+  { iptables, log, lock }: UninstallPorts,
 ): Promise<UninstallReport> {
   const work = async (): Promise<UninstallReport> => {
     const { attachments } = readAttachments(folders.stateDir, log);
@@ -89,16 +96,35 @@ function uninstall(
     for (const family of [4, 6] as const) {
       if (!iptables.has(family) || !hostInterfaces.hasFamily(family)) continue;
       const plan = (actual: ActualRuleset): UninstallPlan => planUninstall({ actual, family, mainChains });
+      const table = await readNftTable(family, { path: process.env["PATH"] });
       const actual = isDryRun
         ? await readTable(iptables, family)
         : (await reconcile(family, { plan, iptables, log })).actual;
-      families.push(reportFamily(family, plan(actual)));
+      const planned = plan(actual);
+      const found = findMadeChains(table ?? "", { builtIn: planned.leftEmpty, mainChains: planned.remove });
+      const made = isDryRun ? found : await removeEmpty(found, { family, iptables });
+      families.push(reportFamily(family, planned, { made }));
     }
     if (isDryRun) return { isDone: false, families, files: findStateFiles(folders), leftFolders: [] };
     const { removed, left } = removeStateFiles(folders);
     return { isDone: true, families, files: removed, leftFolders: left };
   };
-  return isDryRun ? work() : withNodeLock(work, { signal: new AbortController().signal });
+  return isDryRun ? work() : lock.run(work);
+}
+
+/** Somebody may have put a rule there since, and an older iptables-nft cannot: then they stay. */
+async function removeEmpty(
+  chains: readonly string[],
+  { family, iptables }: { readonly family: Family; readonly iptables: Iptables },
+): Promise<readonly string[]> {
+  const removed: string[] = [];
+  for (const chain of chains) {
+    try {
+      await iptables.restore(family, `*filter\n-X ${chain}\nCOMMIT\n`);
+      removed.push(chain);
+    } catch {}
+  }
+  return removed;
 }
 
 async function readTable(iptables: Pick<Iptables, "save">, family: Family): Promise<ActualRuleset> {

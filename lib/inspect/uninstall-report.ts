@@ -21,15 +21,23 @@ export interface FamilyUninstall {
   readonly leftChains: readonly string[];
   /** Chains that are emptied only: rules of somebody else lead to them. */
   readonly emptied: readonly string[];
+  /** Built-in chains that hold nothing without our jumps: iptables made them, where they were not there before. */
+  readonly leftEmpty: readonly string[];
 }
 
-export function reportFamily(family: Family, { anchors, remove, left, stuck }: UninstallPlan): FamilyUninstall {
+/** `made` are those of the built-in chains that were made for our jumps and go with them. */
+export function reportFamily(
+  family: Family,
+  { anchors, remove, left, stuck, leftEmpty }: UninstallPlan,
+  { made }: { readonly made: readonly string[] },
+): FamilyUninstall {
   return {
     family,
     jumpsFrom: anchors.map((line) => line.split(" ")[1] ?? ""),
-    chains: remove.toSorted(),
+    chains: [...remove, ...made].toSorted(),
     leftChains: left.toSorted(),
     emptied: stuck.map(({ chain }) => chain).toSorted(),
+    leftEmpty: leftEmpty.filter((chain) => !made.includes(chain)),
   };
 }
 
@@ -44,12 +52,13 @@ export function formatUninstall({ isDone, families, files, leftFolders }: Uninst
 }
 
 function formatFamily(report: FamilyUninstall, verb: string): readonly string[] {
-  const { family, jumpsFrom, chains, leftChains, emptied } = report;
+  const { family, jumpsFrom, chains, leftChains, emptied, leftEmpty } = report;
   const start = `IPv${family}:`;
   return [
     ...jumpsFrom.map((chain) => `${start} ${verb} the jump in ${chain}`),
     ...chains.map((chain) => `${start} ${verb} chain ${chain}`),
     ...emptied.map((chain) => `${start} Only emptied ${chain}: rules of somebody else lead to it`),
+    ...leftEmpty.map((chain) => `${start} ${chain} stays, empty; if it was not there before, iptables made it`),
     ...leftChains.map((chain) => `${start} Left ${chain}: the Go plugin's containers need it`),
   ];
 }

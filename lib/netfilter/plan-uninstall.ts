@@ -1,12 +1,14 @@
-import { renderMainJump } from "./anchors.ts";
+import { isMainJump, renderMainJump } from "./anchors.ts";
 import { foreignDispatchRules, isDispatchRule } from "./main-chain.ts";
-import { FIREWALL_CHAIN, isOwnChainName } from "./names.ts";
+import { FIREWALL_CHAIN, isOwnChainName, isPlainChainName } from "./names.ts";
 import type { ActualRule } from "./parse-ruleset.ts";
 import { isSame, type Plan, type PlanOptions } from "./plan.ts";
 
 export interface UninstallPlan extends Plan {
   /** Chains of the Go plugin, which guard its containers: they stay, and so does what leads to them. */
   readonly left: readonly string[];
+  /** Built-in chains that hold nothing but our jumps. */
+  readonly leftEmpty: readonly string[];
 }
 
 export interface UninstallOptions extends PlanOptions {
@@ -19,17 +21,15 @@ export interface UninstallOptions extends PlanOptions {
  * what our hash says is ours, and empty chains with our names.
  */
 export function planUninstall({ actual, family, mainChains }: UninstallOptions): UninstallPlan {
-  const isOurJump = ({ target, hash }: ActualRule): boolean =>
-    target !== undefined &&
-    hash !== undefined &&
-    hash === renderMainJump(target, family).hash &&
-    !isOwnChainName(target);
+  const isOurJump = (rule: ActualRule): boolean =>
+    isMainJump(rule, family) && rule.target !== undefined && !isOwnChainName(rule.target);
   const jumps = ["FORWARD", FIREWALL_CHAIN, "INPUT"].flatMap((from) =>
     (actual.get(from) ?? []).filter(isOurJump).map(({ target = "" }) => ({ from, target })),
   );
   const mains = [...actual.keys()].filter(
     (name) =>
       !isOwnChainName(name) &&
+      isPlainChainName(name) &&
       (jumps.some(({ target }) => target === name) || isMainChain(actual.get(name) ?? [], mainChains.includes(name))),
   );
   const sharedWithGo = mains.filter((name) => foreignDispatchRules(actual.get(name) ?? []).length > 0);
@@ -62,6 +62,10 @@ export function planUninstall({ actual, family, mainChains }: UninstallOptions):
     remove: [...going].filter((name) => !stuck.some(({ chain }) => chain === name)),
     anchors: unneeded.map(({ from, target }) => `-D ${from} ${renderMainJump(target, family).text}`),
     stuck,
+    leftEmpty: ["FORWARD", "INPUT"].filter((chain) => {
+      const own = unneeded.filter(({ from }) => from === chain).length;
+      return own > 0 && actual.get(chain)?.length === own;
+    }),
     left: [...sharedWithGo, ...[...actual.keys()].filter((name) => isOwnChainName(name) && !own.includes(name))],
   };
 }

@@ -77,6 +77,13 @@ describe.each([4, 6] as const)("in IPv%i, an uninstall", (family) => {
     expect([planned.left, planned.stuck]).toEqual([[], []]);
   });
 
+  test("tells of built-in chains that hold nothing but our jumps", () => {
+    expect(uninstall(installed).leftEmpty).toEqual(["INPUT"]);
+    const guarded = apply(installed, "-A INPUT -p tcp -j ACCEPT");
+    expect(uninstall(guarded).leftEmpty).toEqual([]);
+    expect(uninstall(before).leftEmpty).toEqual([]);
+  });
+
   test("changes nothing where nothing of ours is", () => {
     expect(isEmptyPlan(uninstall(before))).toBe(true);
   });
