@@ -49,9 +49,18 @@ job "outbound-watch" {
       #   ttl  = "1h"
       # }
 
+      # Root with no more capabilities than the watcher needs: net_admin and net_raw for iptables, syslog to read the
+      # kernel's log where kernel.dmesg_restrict is set. It cannot override the rights of files then: what Consul's
+      # variables name (a unix socket, a token file) must be open to root as owner, group or anybody. And no core dump,
+      # which would hold its token: a limit of 1 is the one that counts for a core_pattern with a pipe too (core(5)).
+      # Both programs are util-linux's. Without them: command = var.executable, and args from "watch" on.
       config {
-        command = var.executable
-        args    = ["watch", "--node", "${node.unique.name}", "--prefix", var.prefix]
+        command = "prlimit"
+        args = [
+          "--core=1:1", "--",
+          "setpriv", "--inh-caps=-all", "--bounding-set=-all,+net_admin,+net_raw,+syslog", "--",
+          var.executable, "watch", "--node", "${node.unique.name}", "--prefix", var.prefix,
+        ]
       }
 
       resources {

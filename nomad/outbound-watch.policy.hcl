@@ -4,7 +4,8 @@ key_prefix "outbound/rules/" {
 }
 
 # What it says of its node, for `outbound status`: a key that lasts as long as the watcher's session. Without these two
-# it does its work all the same, and says once that it cannot tell of it.
+# it does its work all the same, and says once that it cannot tell of it. As they stand, one node's watcher could write
+# the status of another, and end any session in Consul, with the locks of whoever made it: better are the strict ones.
 key_prefix "outbound/status/" {
   policy = "write"
 }

@@ -2,16 +2,32 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { Metrics } from "./metrics.ts";
 import type { WatchState } from "./watch.ts";
 
-/** Serves `/health` (alive), `/ready` (in sync) and `/metrics`; read-only, with no secret in any answer. */
+/** Who asks slowly or for much is cut off: nobody can hold the watcher's descriptors for longer than this. */
+const BOUNDS = {
+  maxHeaderSize: 8192,
+  headersTimeout: 5000,
+  requestTimeout: 10_000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+} as const;
+const MOST_CONNECTIONS = 100;
+
+/**
+ * Serves `/health` (alive), `/ready` (in sync) and `/metrics`; read-only, with no secret in any answer: who gets here by
+ * another name, as by DNS rebinding in a browser, can do nothing.
+ */
 export function createListener({ state, metrics }: ListenerPorts): Server {
-  return createServer((request, response) => {
-    const path = new URL(request.url ?? "/", "http://listener").pathname;
+  const server = createServer(BOUNDS, (request, response) => {
+    // Not parsed as a URL, which throws for some of what a request line may hold.
+    const [path] = (request.url ?? "").split("?");
     if (request.method !== "GET" && request.method !== "HEAD") return answer(response, 405, { error: "read-only" });
     if (path === "/health") return answer(response, 200, { status: "alive" });
     if (path === "/ready") return answer(response, state().isInSync ? 200 : 503, describe(state()));
     if (path !== "/metrics") return answer(response, 404, { error: "expected /health, /ready or /metrics" });
     void answerMetrics(response, { state, metrics });
   });
+  server.maxConnections = MOST_CONNECTIONS;
+  return server;
 }
 
 async function answerMetrics(response: ServerResponse, { state, metrics }: ListenerPorts): Promise<void> {
@@ -24,9 +40,10 @@ export interface ListenerPorts {
   readonly metrics: Metrics;
 }
 
-function describe({ isInSync, prefixes, attachments }: WatchState): object {
+function describe({ isInSync, problem, prefixes, attachments }: WatchState): object {
   return {
     inSync: isInSync,
+    ...(problem !== undefined && { problem }),
     attachments: attachments.length,
     prefixes: prefixes.map(({ prefix, status, lastFailure, lastSuccessMs, consecutiveFailures }) => ({
       prefix,

@@ -100,8 +100,9 @@ function classify(error: unknown, call: { action: string; timeoutMs: number; tok
 
 function statusError(fail: string, response: IncomingMessage, token: string | undefined): ConsulError {
   const statusCode = response.statusCode ?? 0;
-  const body = new TextDecoder().decode(bodyOf(response).subarray(0, 200)).trim();
-  const shown = token === undefined ? body : body.replaceAll(token, "[token]");
+  const body = new TextDecoder().decode(bodyOf(response).subarray(0, 4096)).trim();
+  // Cut only then: half a token is one too.
+  const shown = (token === undefined ? body : body.replaceAll(token, "[token]")).slice(0, 200);
   const explanation = shown === "" ? "" : `, ${JSON.stringify(shown)}`;
   return new ConsulError(`${fail}: Consul answers ${statusCode}${explanation}`, {
     kind: kindOfStatus(statusCode, body),

@@ -44,6 +44,10 @@ export function parseConsulSettings(env: Environment): ConsulSettings {
 
 function parseAddress(address: string, isTls: boolean): Pick<ConsulSettings, "url" | "socketPath"> {
   const [, scheme = "http", rest = address] = /^([a-z]+):\/\/(.*)$/i.exec(address) ?? [];
+  // Before the address is shown anywhere: it holds a password here.
+  if (address.includes("@") && !/^unix:\/\/\//i.test(address)) {
+    throw new Error("Cannot parse CONSUL_HTTP_ADDR: it holds a user name, expected only a host and a port");
+  }
   // As in Consul's own client, http:// does not take TLS back once it was asked for.
   const protocol = isTls || scheme.toLowerCase() === "https" ? "https" : "http";
 
@@ -61,12 +65,9 @@ function parseAddress(address: string, isTls: boolean): Pick<ConsulSettings, "ur
 
 function parseUrl(address: string): string {
   const url = URL.parse(address);
-  // Before the address is shown anywhere: it holds a password here.
-  if (address.includes("@")) {
-    throw new Error("Cannot parse CONSUL_HTTP_ADDR: it holds a user name, expected only a host and a port");
-  }
   if (url === null || url.hostname === "" || url.search !== "" || url.hash !== "") {
-    throw new Error(`Cannot parse CONSUL_HTTP_ADDR: ${JSON.stringify(address)} is not a host and a port`);
+    const shown = JSON.stringify(address.replace(/[?#].*/s, "…"));
+    throw new Error(`Cannot parse CONSUL_HTTP_ADDR: ${shown} is not a host and a port`);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, writeSync } from "node:fs";
 import type { Log, LogFields } from "./log.ts";
 
 export interface FileLogOptions {
@@ -6,6 +6,10 @@ export interface FileLogOptions {
   readonly directory: string | undefined;
   readonly nowMs: () => number;
 }
+
+/** In a folder that others may write to, their link is not followed, and their named pipe does not hold us up. */
+const APPEND =
+  constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * The plugin's log. A file that cannot be written never fails a verb: its lines go to stderr then, which libcni
@@ -27,8 +31,13 @@ export function createFileLog({ directory, nowMs }: FileLogOptions): Log {
 
 function tryAppend(directory: string, { date, line }: { readonly date: string; readonly line: string }): boolean {
   try {
-    mkdirSync(directory, { recursive: true });
-    appendFileSync(`${directory}/outbound-${date}.log`, line, { mode: 0o640 });
+    mkdirSync(directory, { recursive: true, mode: 0o750 });
+    const descriptor = openSync(`${directory}/outbound-${date}.log`, APPEND, 0o640);
+    try {
+      writeSync(descriptor, line);
+    } finally {
+      closeSync(descriptor);
+    }
     return true;
   } catch {
     return false;

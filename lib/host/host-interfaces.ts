@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from "node:fs";
 import type { Family } from "../policy/address.ts";
+import { isMissing } from "./atomic-file.ts";
 
 /** The network interfaces and namespaces of the host, as the kernel shows them in /sys and /proc. */
 export interface HostInterfaces {
@@ -57,7 +58,9 @@ function mayHavePeer(name: string): boolean {
 function netnsState(path: string): "present" | "gone" | "unknown" {
   try {
     return statfsSync(path).type === NSFS_MAGIC ? "present" : "gone";
-  } catch {
+  } catch (error) {
+    // Without CAP_SYS_PTRACE or with a folder of somebody else it may be there all the same.
+    if (!isMissing(error)) return "unknown";
     return existsSync(path.slice(0, path.lastIndexOf("/"))) ? "gone" : "unknown";
   }
 }

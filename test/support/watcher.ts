@@ -16,6 +16,8 @@ export interface WatcherOptions {
   /** More arguments of `outbound watch`; the node's directories and name are given. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** What starts it: `["setpriv", …]`; default: nothing. */
+  readonly through?: readonly string[];
 }
 
 /** The built executable as `watch`, on a node. */
@@ -49,9 +51,12 @@ export interface Answer {
 }
 
 /** Starts a watcher inside a node's network namespace; it ends with the node. Returns once it runs, in sync or not. */
-export async function startWatcher(node: ClientNode, { args = [], env = {} }: WatcherOptions = {}): Promise<Watcher> {
+export async function startWatcher(
+  node: ClientNode,
+  { args = [], env = {}, through = [] }: WatcherOptions = {},
+): Promise<Watcher> {
   const where = ["--state-dir", node.stateDir, "--cache-dir", node.cacheDir, "--node", node.name];
-  const program = await node.start([findExecutable(node), "watch", ...where, ...args], { env });
+  const program = await node.start([...through, findExecutable(node), "watch", ...where, ...args], { env });
   const lines = () =>
     program
       .stdout()

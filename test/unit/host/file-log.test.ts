@@ -1,5 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -35,6 +44,18 @@ describe("createFileLog", () => {
   test("writes to stderr, and throws nothing, where the folder cannot be made", () => {
     writeFileSync(join(folder, "file"), "");
     expect(stderrOf({ directory: join(folder, "file", "logs") })).toEqual(["info", "warn", "error"]);
+  });
+
+  test("follows no link and waits for no pipe that somebody put in its place", () => {
+    const date = "1970-01-01";
+    const file = join(folder, `outbound-${date}.log`);
+    writeFileSync(join(folder, "victim"), "as it was");
+    symlinkSync(join(folder, "victim"), file);
+    expect(stderrOf({ directory: folder })).toEqual(["info", "warn", "error"]);
+    expect(readFileSync(join(folder, "victim"), "utf8")).toBe("as it was");
+    unlinkSync(file);
+    spawnSync("sh", ["-c", 'mkfifo "$0"', file]);
+    expect(stderrOf({ directory: folder })).toEqual(["info", "warn", "error"]);
   });
 
   test("writes warnings and errors to stderr where there is no folder", () => {
