@@ -1,3 +1,4 @@
+import type { Clock } from "../lib/host/clock.ts";
 import type { Consul, PrefixAnswer } from "../lib/host/consul.ts";
 import type { Log } from "../lib/host/log.ts";
 import { FilteredAnswerError } from "./prefix-state.ts";
@@ -7,6 +8,8 @@ import type { RequestLimit } from "./request-limit.ts";
 /** Consul's documentation has 60 s as a good wait; less, so that with its own sixteenth it stays below that. */
 const WAIT_SECONDS = 55;
 const WAIT_JITTER_SECONDS = 5;
+/** An answer that comes before this share of its wait has come because something woke the query. */
+const WHOLE_WAIT = 0.9;
 
 export interface ReadOptions {
   /** The whole prefix, root and all. */
@@ -22,6 +25,7 @@ export interface ReadOptions {
 export interface ReadPorts {
   readonly consul: Pick<Consul, "readPrefix" | "checkReadable">;
   readonly limit: RequestLimit;
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly random: () => number;
   readonly log: Log;
 }
@@ -34,8 +38,9 @@ export interface BelievableAnswer {
 
 /**
  * Blocks until the prefix has changed or the wait is over. An answer that could take rules away by mistake is not
- * believed by itself: one from which ACLs hid keys, one that lost all keys, one with an index that went backwards.
- * Those are asked for again at once, not blocking, from a leader that has made sure that it is one. And no keys at all
+ * believed by itself: one from which ACLs hid keys, one that lost all keys, one with an index that went backwards, one
+ * that came early and at the same index: a snapshot was restored, and the answer is of what was there before it
+ * (agent/consul/rpc.go, blockingQuery: AbandonCh). Those are asked for again at once, not blocking, from a leader that has made sure that it is one. And no keys at all
  * are believed only when ACLs let us see keys.
  * @throws FilteredAnswerError where the second answer is no better; ConsulError; the signal's reason
  */
@@ -51,14 +56,19 @@ export async function readBelievable(options: ReadOptions, ports: ReadPorts): Pr
 
 async function readTwiceInDoubt(options: ReadOptions, ports: ReadPorts): Promise<BelievableAnswer> {
   const { prefix, index, hadKeys } = options;
-  const first = await read(options, ports);
-  const doubt = doubtOf(first, { index, hadKeys });
+  const waitSeconds = WAIT_SECONDS - Math.floor(ports.random() * (WAIT_JITTER_SECONDS + 1));
+  await ports.limit.take(options.signal);
+  const askedMs = ports.clock.monotonicMs();
+  const first = await read({ ...options, waitSeconds }, ports);
+  const isEarly = ports.clock.monotonicMs() - askedMs < waitSeconds * 1000 * WHOLE_WAIT;
+  const doubt = doubtOf(first, { index, hadKeys, isEarly });
   if (doubt === undefined) {
     return { answer: first, nextIndex: nextIndex(index, first.index) };
   }
 
   ports.log.info({ prefix, doubt }, "Consul's answer is in doubt and is read again");
-  const second = await read({ ...options, index: 0n, consistent: true }, ports);
+  await ports.limit.take(options.signal);
+  const second = await read({ ...options, index: 0n, waitSeconds, consistent: true }, ports);
   if (second.isFiltered) {
     throw new FilteredAnswerError(`Cannot believe ${prefix} of Consul: ACLs hide keys of it from this token`);
   }
@@ -68,21 +78,26 @@ async function readTwiceInDoubt(options: ReadOptions, ports: ReadPorts): Promise
   return { answer: second, nextIndex: nextIndex(0n, second.index) };
 }
 
-function doubtOf(answer: PrefixAnswer, { index, hadKeys }: { index: bigint; hadKeys: boolean }): string | undefined {
+function doubtOf(
+  answer: PrefixAnswer,
+  { index, hadKeys, isEarly }: { readonly index: bigint; readonly hadKeys: boolean; readonly isEarly: boolean },
+): string | undefined {
   if (answer.isFiltered) {
     return "filtered";
   }
   if (answer.isEmpty && hadKeys) {
     return "empty";
   }
-  return isBackwards(index, answer.index) ? "index backwards" : undefined;
+  if (isBackwards(index, answer.index)) {
+    return "index backwards";
+  }
+  return isEarly && index > 0n && answer.index === index ? "woken at the same index" : undefined;
 }
 
-async function read(
-  { prefix, index, signal, consistent = false }: ReadOptions & { readonly consistent?: boolean },
-  { consul, limit, random }: ReadPorts,
+function read(
+  options: ReadOptions & { readonly waitSeconds: number; readonly consistent?: boolean },
+  { consul }: ReadPorts,
 ): Promise<PrefixAnswer> {
-  await limit.take(signal);
-  const waitSeconds = WAIT_SECONDS - Math.floor(random() * (WAIT_JITTER_SECONDS + 1));
+  const { prefix, index, waitSeconds, signal, consistent = false } = options;
   return consul.readPrefix({ prefix, index, waitSeconds, consistent, signal });
 }

@@ -35,7 +35,8 @@ function boundResponse(response: IncomingMessage, request: ClientRequest, maxByt
       fail(new BodyTooLargeError(`the answer has more than ${maxBytes} bytes`));
     }
   });
-  response.on("error", fail);
+  // Its error for an answer that breaks off is called "aborted", which would read as if we had.
+  response.on("error", () => fail(new Error("the answer broke off")));
   response.on("close", () => {
     if (!response.complete) {
       fail(new Error("the answer broke off"));

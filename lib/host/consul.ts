@@ -129,11 +129,16 @@ function parseEntry(entry: unknown): KvEntry | undefined {
     return undefined;
   }
   const { Key: key, Value: value, ModifyIndex: modifyIndex } = entry;
-  if (typeof key !== "string" || typeof modifyIndex !== "number" || !(typeof value === "string" || value === null)) {
+  if (typeof key !== "string" || !isIndex(modifyIndex) || !(typeof value === "string" || value === null)) {
     return undefined;
   }
   // An empty value is null.
   return { key, value: Buffer.from(value ?? "", "base64"), modifyIndex };
+}
+
+/** What is compared, told and kept as a number must be one exactly. */
+function isIndex(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 function parseJson(body: Uint8Array): unknown {

@@ -8,6 +8,8 @@ export interface KvUnderTest {
   remove(key: string): Promise<void>;
   /** Servers that start again from nothing. */
   wipe(): Promise<void>;
+  /** Returns what gives the servers back what they have now. */
+  saveSnapshot(): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
@@ -132,6 +134,21 @@ export function describeReadPrefix(name: string, open: () => Promise<KvUnderTest
 
       const after = await read(0n);
       expect(after.isEmpty).toBe(true);
+      expect(after.index).toBeLessThan(before.index ?? 0n);
+    });
+
+    test("a snapshot that is restored ends a query that blocks, with what was there before and at the same index", async () => {
+      await kv.put("outbound/rules/global/a", "saved");
+      const restore = await kv.saveSnapshot();
+      await kv.put("outbound/rules/global/a", "lost");
+      const before = await read(0n);
+      const blocked = await block(before);
+
+      await restore();
+
+      expect(await blocked.answer).toEqual(before);
+      const after = await read(0n);
+      expect(new TextDecoder().decode(after.entries[0]?.value)).toBe("saved");
       expect(after.index).toBeLessThan(before.index ?? 0n);
     });
 

@@ -23,6 +23,8 @@ export interface FakeConsul extends Pick<Consul, "readPrefix" | "checkReadable">
   remove(key: string): void;
   /** Servers that start again from nothing. Who blocks is sent away. */
   wipe(): void;
+  /** Returns what gives the servers back what they have now. Who blocks is sent away with what there was before that. */
+  saveSnapshot(): () => void;
   /** Servers forget what was deleted, so that indexes go back; who blocks hears nothing of it. */
   reapTombstones(): void;
 }
@@ -37,6 +39,7 @@ export function createFakeConsul({ clock }: { readonly clock: Clock }): FakeCons
   let logIndex = FIRST_LOG_INDEX;
   let table = 0;
   let requests = 0;
+  let restores = 0;
   let waiting = new Set<() => void>();
 
   return {
@@ -49,8 +52,10 @@ export function createFakeConsul({ clock }: { readonly clock: Clock }): FakeCons
       requests += 1;
       failIfTold();
       if (options.index > 0n) {
-        await waitForChange(options);
+        const before = answer(options);
+        const { isRestored } = await waitForChange(options);
         failIfTold();
+        if (isRestored) return before;
       }
       return answer(options);
     },
@@ -92,6 +97,14 @@ export function createFakeConsul({ clock }: { readonly clock: Clock }): FakeCons
         wake();
       }
     },
+    saveSnapshot() {
+      const saved = { entries: new Map(entries), tombstones: new Map(tombstones), table };
+      return () => {
+        ({ entries, tombstones, table } = saved);
+        restores += 1;
+        wakeAll();
+      };
+    },
     reapTombstones() {
       tombstones = new Map();
     },
@@ -103,21 +116,23 @@ export function createFakeConsul({ clock }: { readonly clock: Clock }): FakeCons
     }
   }
 
-  /** Resolves when the prefix's index is beyond the one asked with, when the wait is over, or with a wipe. */
-  async function waitForChange({ prefix, index, waitSeconds, signal }: ReadPrefixOptions): Promise<void> {
+  /** Resolves when the prefix's index is beyond the one asked with, when the wait is over, with a wipe or a restore. */
+  async function waitForChange(options: ReadPrefixOptions): Promise<{ readonly isRestored: boolean }> {
+    const { prefix, index, waitSeconds, signal } = options;
+    const restoresBefore = restores;
+    const isRestored = () => restores !== restoresBefore;
     const over = new AbortController();
     const timeUp = clock.sleep(waitSeconds * 1000, AbortSignal.any([signal, over.signal]));
     try {
       let isWiped = false;
-      while (BigInt(indexOf(prefix)) <= index && !isWiped) {
+      while (BigInt(indexOf(prefix)) <= index && !isWiped && !isRestored()) {
         const woken = new Promise<void>((resolve) => waiting.add(resolve));
         const generation = waiting;
         const isTimeUp = await Promise.race([woken.then(() => false), timeUp.then(() => true)]);
-        if (isTimeUp) {
-          return;
-        }
+        if (isTimeUp) break;
         isWiped = generation !== waiting && table === 0;
       }
+      return { isRestored: isRestored() };
     } finally {
       timeUp.catch(() => undefined);
       over.abort();

@@ -181,6 +181,10 @@ test.each([
   ["nothing", respond(200)],
   ["null for an entry", respond(200, { body: "[null]" })],
   ["an entry whose names are traps", respond(200, { body: '[{"hasOwnProperty": 1}]' })],
+  [
+    "an index that no number is",
+    respond(200, { body: '[{"Key": "outbound/rules/a", "Value": null, "ModifyIndex": 1e300}]' }),
+  ],
   ["an entry without a value", respond(200, { body: '[{"Key": "outbound/rules/a", "ModifyIndex": 1}]' })],
   ["a key outside the prefix", respond(200, { body: kv("elsewhere/a", "1") })],
   ["404 with a page", respond(404, { body: "<html>nginx</html>" })],

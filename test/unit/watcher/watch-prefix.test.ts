@@ -157,6 +157,21 @@ test("an index that went backwards is noticed when the wait ends, and changes af
   expect(delivered).toEqual(["global/a=1", "global/a=3"]);
 });
 
+test("a snapshot that is restored is heard of at once, though the query that it ends tells nothing of it", async () => {
+  consul.put("outbound/rules/global/a", "saved");
+  const restore = consul.saveSnapshot();
+  consul.put("outbound/rules/global/a", "later");
+  await watch();
+
+  restore();
+  await clock.settle();
+  consul.put("outbound/rules/global/a", "new");
+  await clock.settle();
+
+  expect(delivered).toEqual(["global/a=later", "global/a=saved", "global/a=new"]);
+  expect(log.lines).toMatchObject([{ fields: { doubt: "woken at the same index" } }]);
+});
+
 test("servers that start again from nothing are believed, and their first change is delivered at once", async () => {
   for (let write = 0; write < 100; write += 1) {
     consul.put("outbound/rules/global/a", String(write));
