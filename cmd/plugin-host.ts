@@ -3,7 +3,7 @@ import { createAttachmentStore } from "../lib/host/attachment-store.ts";
 import { createFileLog } from "../lib/host/file-log.ts";
 import { hostInterfaces, isSameNetns, readUptime } from "../lib/host/host-interfaces.ts";
 import { createIptables } from "../lib/host/iptables.ts";
-import { withNodeLock } from "../lib/host/lock.ts";
+import { createNodeLock } from "../lib/host/node-lock.ts";
 import { readRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
 import { keysOf } from "../lib/policy/scope.ts";
 
@@ -13,13 +13,14 @@ export function createPluginHost({ path, signal }: PluginHostOptions): PluginHos
     isOwnNetns: (netns) => isSameNetns(netns, "/proc/self/ns/net"),
     open: ({ stateDir, cacheDir, logging }) => {
       const nowMs = Date.now;
+      const lock = createNodeLock({ signal });
       const log = createFileLog({ directory: logging.enable ? logging.directory : undefined, nowMs });
       return {
-        iptables: createIptables({ path, signal, isBlocking: true }),
+        iptables: createIptables({ path, signal, isBlocking: true, inherited: lock.descriptor }),
         store: createAttachmentStore(stateDir, { log }),
         interfaces: hostInterfaces,
         log,
-        withLock: (work) => withNodeLock(work, { signal }),
+        withLock: lock.run,
         readRuntimeRules: (attachment) =>
           readRuntimeRulesCache(cacheDir, { log, readOnly: true, nowMs: nowMs(), choose: keysOf(attachment) }),
         nowMs,

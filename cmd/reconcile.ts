@@ -2,7 +2,7 @@ import type { ArgumentsCamelCase, Argv } from "yargs";
 import { createAttachmentStore } from "../lib/host/attachment-store.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import { createIptables, type Iptables } from "../lib/host/iptables.ts";
-import { withNodeLock } from "../lib/host/lock.ts";
+import { createNodeLock } from "../lib/host/node-lock.ts";
 import { readRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
 import { formatPass, parseRestoreChanges, type FamilyChanges } from "../lib/inspect/restore-changes.ts";
 import { createNodeRunner } from "../watcher/node-runner.ts";
@@ -39,29 +39,27 @@ export async function handler({ stateDir, cacheDir, json }: ReconcileArguments):
   requireRoot("reconcile");
   const log = createStderrLog();
   const path = process.env["PATH"];
-  const { iptables, changed } = recordChanges(createIptables({ path }));
+  const lock = createNodeLock();
+  const { iptables, changed } = recordChanges(createIptables({ path, inherited: lock.descriptor }));
   if (!iptables.has(4) && !iptables.has(6)) throw new Error("Cannot reconcile: iptables-restore is not installed");
   const store = createAttachmentStore(stateDir, { log });
   const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs: Date.now });
-  const outcome = await withNodeLock(
-    async () => {
-      const cacheLog = createStderrLog();
-      // Under the lock: a watcher writes the cache before the kernel, and must not overtake us in between.
-      const cached = readRuntimeRulesCache(cacheDir, { log: cacheLog, readOnly: true, nowMs: Date.now() });
-      // Without the rules from KV every runtime deny would look like an orphan.
-      const isSettled = cached !== undefined && !cacheLog.hasErrors();
-      const { attachments } = await runner.pass({
-        runtimeRules: cached ?? { node: "", ruleSets: [] },
-        isSettled,
-        isResync: true,
-        isListing: true,
-        onAttachments: () => {},
-        persist: () => {},
-      });
-      return { attachments: attachments.length, isSettled, changed };
-    },
-    { signal: new AbortController().signal },
-  );
+  const outcome = await lock.run(async () => {
+    const cacheLog = createStderrLog();
+    // Under the lock: a watcher writes the cache before the kernel, and must not overtake us in between.
+    const cached = readRuntimeRulesCache(cacheDir, { log: cacheLog, readOnly: true, nowMs: Date.now() });
+    // Without the rules from KV every runtime deny would look like an orphan.
+    const isSettled = cached !== undefined && !cacheLog.hasErrors();
+    const { attachments } = await runner.pass({
+      runtimeRules: cached ?? { node: "", ruleSets: [] },
+      isSettled,
+      isResync: true,
+      isListing: true,
+      onAttachments: () => {},
+      persist: () => {},
+    });
+    return { attachments: attachments.length, isSettled, changed };
+  });
   if (json) printJson(outcome);
   else printText(formatPass(outcome));
 }

@@ -33,6 +33,8 @@ export interface IptablesOptions {
   readonly isBlocking?: boolean;
   /** Told of every process that may change rules, so that its changes are not taken for somebody else's. */
   readonly onStart?: (pid: number) => void;
+  /** A descriptor that whatever may change rules keeps open: it holds a lock until that has ended. */
+  readonly inherited?: () => number | undefined;
 }
 
 /** Which of its two kernel interfaces the `iptables` first on `path` uses (iptables(8), `--version`). */
@@ -50,7 +52,7 @@ const SYSTEM_FOLDERS = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/b
 const LOCK_WAIT_SECONDS = 5;
 
 /** The iptables programs first on `path`: the same variant that the node's other CNI plugins use. */
-export function createIptables({ path, signal, isBlocking = false, onStart }: IptablesOptions): Iptables {
+export function createIptables({ path, signal, isBlocking = false, onStart, inherited }: IptablesOptions): Iptables {
   const folders = programFolders(path);
   const find = (program: string): string | undefined => findProgram(program, folders);
   const run = async (program: string, args: readonly string[], input: string): Promise<string> => {
@@ -58,7 +60,7 @@ export function createIptables({ path, signal, isBlocking = false, onStart }: Ip
     if (file === undefined) {
       throw new IptablesError(`Cannot run ${program}: it is not installed`, { input, stdout: "" });
     }
-    const options = { input, path: folders.join(":"), signal, onStart };
+    const options = { input, path: folders.join(":"), signal, onStart, inherited: inherited?.() };
     if (!isBlocking) return runProgram(file, args, options);
     // What bounds the whole process is a timer: it gets its turn between two programs.
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,18 +1,9 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-/** Shared by everything of ours that changes a node's chains. Do not rename: versions must exclude each other. */
-const NODE_LOCK = "cni-outbound";
-const NODE_LOCK_TIMEOUT_MS = 15_000;
-
-/** Runs `work` while no other process of ours changes this node's chains. */
-export function withNodeLock<T>(work: () => Promise<T>, { signal }: { readonly signal: AbortSignal }): Promise<T> {
-  return withLock(NODE_LOCK, { work, signal, timeoutMs: NODE_LOCK_TIMEOUT_MS });
-}
-
 /**
  * Runs `work` while no other process of this network namespace does so under the same name: an abstract unix socket
  * can be listened on by one process only, is scoped to the network namespace as iptables is, and is freed by the
- * kernel when its owner dies (unix(7)). A process that waits is connected to the owner and wakes when it lets go.
+ * kernel when its owner dies (unix(7)), and every child that inherited it has. A process that waits is connected to the owner and wakes when it lets go.
  *
  * @throws LockTimeoutError when the lock was not free within `timeoutMs`
  */

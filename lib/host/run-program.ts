@@ -6,9 +6,12 @@ export interface RunOptions {
   readonly path: string;
   readonly signal: AbortSignal | undefined;
   readonly onStart: ((pid: number) => void) | undefined;
+  /** A descriptor of ours that it keeps open. */
+  readonly inherited?: number | undefined;
 }
 
-const TIMEOUT_MS = 10_000;
+/** A restore of thousands of rules on a node that is short of processors may take ten seconds, and must not be given up. */
+const TIMEOUT_MS = 20_000;
 /** A node with 1,000 allocations lists a few megabytes. */
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
@@ -16,14 +19,14 @@ const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 export function runProgram(file: string, args: readonly string[], options: RunOptions): Promise<string> {
   const { input, signal, onStart } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { ...environment(options), stdio: "pipe", ...(signal && { signal }) });
+    const child = spawn(file, args, { ...environment(options), ...(signal && { signal }) });
     if (child.pid !== undefined) onStart?.(child.pid);
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
-    child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
     // A program that dies before it has read everything breaks the pipe; its exit says what happened.
-    child.stdin.on("error", () => {});
+    child.stdin?.on("error", () => {});
     child.on("error", (cause) => reject(cannotRun(file, { input, cause })));
     child.on("close", (status, killedBy) => {
       const outcome = { status, signal: killedBy, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
@@ -33,7 +36,7 @@ export function runProgram(file: string, args: readonly string[], options: RunOp
         reject(error instanceof Error ? error : new Error(String(error)));
       }
     });
-    child.stdin.end(input);
+    child.stdin?.end(input);
   });
 }
 
@@ -49,8 +52,9 @@ export function runBlocking(file: string, args: readonly string[], options: RunO
   return readOutcome(file, { ...outcome, input });
 }
 
-function environment({ path }: RunOptions) {
-  return { env: { PATH: path, LC_ALL: "C" }, timeout: TIMEOUT_MS, killSignal: "SIGKILL" } as const;
+function environment({ path, inherited }: RunOptions) {
+  const stdio: ("pipe" | number)[] = ["pipe", "pipe", "pipe", ...(inherited === undefined ? [] : [inherited])];
+  return { env: { PATH: path, LC_ALL: "C" }, timeout: TIMEOUT_MS, killSignal: "SIGKILL", stdio } as const;
 }
 
 interface Outcome {

@@ -77,6 +77,19 @@ describe("withLock", () => {
     expect(takenMs - killedMs).toBeLessThan(2_000);
   });
 
+  test("waits on for a child that inherited the lock from one that is killed", async () => {
+    const { owner, childPid } = await startOwnerWithChild();
+    let isTaken = false;
+    const waiting = withLock(name, { timeoutMs, work: async () => void (isTaken = true) });
+    owner.kill("SIGKILL");
+    await once(owner, "exit");
+    await expect(withLock(name, { timeoutMs: 100, work: async () => {} })).rejects.toThrow(LockTimeoutError);
+    expect(isTaken).toBe(false);
+    process.kill(childPid, "SIGKILL");
+    await waiting;
+    expect(isTaken).toBe(true);
+  });
+
   test("lets one of many waiters in at a time when an owner is killed", async () => {
     const owner = await startOwner();
     let running = 0;
@@ -96,17 +109,32 @@ describe("withLock", () => {
 
 /** A process that holds the lock until it is killed. */
 async function startOwner(): Promise<ChildProcess> {
+  return (await startHolding('console.log("held")')).owner;
+}
+
+/** The same with a child that inherits the lock. */
+async function startOwnerWithChild(): Promise<{ readonly owner: ChildProcess; readonly childPid: number }> {
+  const { owner, said } = await startHolding(`
+    const stdio = ["ignore", "ignore", "ignore", findLockDescriptor(name)];
+    const child = spawn("sleep", ["60"], { stdio });
+    child.on("spawn", () => console.log(child.pid));
+  `);
+  const childPid = Number(said);
+  return { owner, childPid };
+}
+
+async function startHolding(action: string): Promise<{ readonly owner: ChildProcess; readonly said: string }> {
   const script = `
+    import { spawn } from "node:child_process";
+    import { findLockDescriptor } from ${JSON.stringify(join(MODULE, "../lock-holder.ts"))};
     import { withLock } from ${JSON.stringify(MODULE)};
-    await withLock(${JSON.stringify(name)}, {
-      timeoutMs: 10_000,
-      work: () => new Promise(() => console.log("held")),
-    });
+    const name = ${JSON.stringify(name)};
+    await withLock(name, { timeoutMs: 10_000, work: () => new Promise(() => { ${action} }) });
   `;
   const env = { ...process.env, NODE_OPTIONS: "" };
   const argv = ["--input-type=module", "--eval", script];
   const owner = spawn(process.execPath, argv, { stdio: ["ignore", "pipe", "inherit"], env });
   onTestFinished(() => void owner.kill("SIGKILL"));
-  await once(owner.stdout, "data");
-  return owner;
+  const said = await new Promise<string>((resolve) => owner.stdout.setEncoding("utf8").once("data", resolve));
+  return { owner, said };
 }
