@@ -8,12 +8,14 @@ import { parseConsulSettings } from "../lib/host/consul-settings.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import { createIptables, readVariant } from "../lib/host/iptables.ts";
 import { openKernelLog } from "../lib/host/kernel-log.ts";
-import { withLock, withNodeLock } from "../lib/host/lock.ts";
+import { withLock } from "../lib/host/lock.ts";
 import type { Log } from "../lib/host/log.ts";
-import { readObserved, writeObserved } from "../lib/host/observed-file.ts";
+import { createNodeLock, type NodeLock } from "../lib/host/node-lock.ts";
+import { OBSERVED_FILE, readObserved, writeObserved } from "../lib/host/observed-file.ts";
 import { createPinoLog, LOG_LEVELS } from "../lib/host/pino-log.ts";
 import { createPidMemory, monitorRuleset } from "../lib/host/ruleset-monitor.ts";
-import { readRuntimeRulesCache, writeRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
+import { readRuntimeRulesCache, RUNTIME_RULES_FILE, writeRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
+import { removeUnfinished } from "../lib/host/unfinished-files.ts";
 import { watchFolder } from "../lib/host/watch-folder.ts";
 import { LOG_PREFIX } from "../lib/netfilter/log-prefix.ts";
 import { encodeSegment } from "../lib/policy/segment.ts";
@@ -86,9 +88,13 @@ async function whileAlone(work: () => Promise<void>, { log, signal }: WatchConte
 async function run(options: WatchArguments, { log, signal }: WatchContext): Promise<void> {
   const { stateDir, cacheDir, node, prefix, resync, listen } = options;
   const path = process.env["PATH"];
+  // Only a watcher writes these, and no other one runs.
+  removeUnfinished(stateDir, (name) => name === OBSERVED_FILE);
+  removeUnfinished(cacheDir, (name) => name === RUNTIME_RULES_FILE);
   const own = createPidMemory();
   const store = createAttachmentStore(stateDir, { log });
-  const iptables = createIptables({ path, onStart: own.add });
+  const lock = createNodeLock({ signal });
+  const iptables = createIptables({ path, onStart: own.add, inherited: lock.descriptor });
   const nowMs = Date.now;
   const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs });
   const variant = await readVariant({ path });
@@ -114,7 +120,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
     },
     {
       consul,
-      runner: locked(runner, signal),
+      runner: locked(runner, lock),
       limit,
       clock: systemClock,
       random: Math.random,
@@ -151,6 +157,6 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
   log.info({}, "Watcher stopped, the rules stay");
 }
 
-function locked(runner: NodeRunner, signal: AbortSignal): NodeRunner {
-  return { pass: (input) => withNodeLock(() => runner.pass(input), { signal }) };
+function locked(runner: NodeRunner, lock: NodeLock): NodeRunner {
+  return { pass: (input) => lock.run(() => runner.pass(input)) };
 }

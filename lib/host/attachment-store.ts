@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { lstatSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { attachmentChainNames, isAttachmentChain, type AttachmentId } from "../netfilter/names.ts";
 import { formatAttachment, parseAttachment, shareRules } from "../policy/attachment-record.ts";
 import type { Attachment } from "../policy/attachment.ts";
 import type { Rule } from "../policy/rule.ts";
-import { isMissing, removeIfPresent, writeFileAtomically } from "./atomic-file.ts";
+import { isMissing, readOwnFile, removeIfPresent, writeFileAtomically } from "./atomic-file.ts";
 import type { Log } from "./log.ts";
+import { removeUnfinished } from "./unfinished-files.ts";
 
 /** What the store holds at one moment. The same object stands for an attachment for as long as its file is the same. */
 export interface StoredAttachments {
@@ -17,13 +18,15 @@ export interface AttachmentReader {
   readonly list: () => StoredAttachments;
 }
 
-/** One file an attachment, `<stateDir>/attachments/<chain>.json`. */
+/** One file an attachment, `<stateDir>/attachments/<chain>.json`. Who lists, writes or removes holds the node's lock. */
 export interface AttachmentStore extends AttachmentReader {
   readonly folder: string;
   /** The attachment with this identity, if it has a readable file. */
   readonly find: (id: AttachmentId) => Attachment | undefined;
   /** The chain that belongs to this identity, or the free name that it would get. */
   readonly chainFor: (id: AttachmentId) => string;
+  /** Whether a file of this chain is there, readable or not. */
+  readonly isRecorded: (chain: string) => boolean;
   /** Whether any file but this chain's is there. */
   readonly hasOthers: (chain: string) => boolean;
   readonly write: (attachment: Attachment) => void;
@@ -51,14 +54,18 @@ export function createAttachmentStore(stateDir: string, { log }: StoreOptions): 
       const taken = read(first);
       return find(id)?.chain ?? (taken ? second : first);
     },
+    isRecorded: (chain) => recordNames(folder).some(({ name }) => name === chain),
     hasOthers: (chain) => recordNames(folder).some(({ name }) => name !== chain),
     write: (attachment) => writeFileAtomically(fileOf(folder, attachment.chain), formatAttachment(attachment)),
     remove: (chain) => {
-      removeIfPresent(fileOf(folder, chain));
-      removeIfPresent(asideOf(folder, chain));
+      removeUnfinished(folder, (name) => name === `${chain}.json`);
+      removeWhole(fileOf(folder, chain));
+      removeWhole(asideOf(folder, chain));
     },
   };
 }
+
+const UNREADABLE = "Cannot read attachment: its chain stays as it is until DEL";
 
 export interface StoreOptions {
   readonly log: Log;
@@ -84,6 +91,7 @@ function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => S
   let known = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
   const sharedRules = new Map<string, readonly Rule[]>();
   let last: { readonly stamp: string; readonly stored: StoredAttachments } | undefined;
+  let told: ReadonlySet<string> = new Set();
   return () => {
     const stamp = settledStampOf(folder);
     if (stamp !== undefined && stamp === last?.stamp) return last.stored;
@@ -95,7 +103,9 @@ function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => S
   function read(): StoredAttachments {
     const current = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
     const unreadable = new Set<string>();
+    const refused = new Set<string>();
     if (known.size === 0) sharedRules.clear();
+    if (!isReadOnly) removeUnfinished(folder, isRecordName);
     for (const { name: chain, isAside } of recordNames(folder)) {
       if (isAside) unreadable.add(chain);
       else {
@@ -103,13 +113,19 @@ function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => S
         const before = known.get(chain);
         if (stamp === undefined) continue;
         const attachment = before?.stamp === stamp ? before.attachment : readRecord(folder, { chain, log, isReadOnly });
-        if (!attachment) unreadable.add(chain);
+        if (!attachment) refused.add(chain);
         else if (attachment === before?.attachment) current.set(chain, before);
         else current.set(chain, { stamp, attachment: shareRules(attachment, sharedRules) });
       }
     }
     known = current;
     for (const chain of current.keys()) unreadable.delete(chain);
+    // The plugin may have set it aside, and has perhaps no log.
+    for (const chain of unreadable) {
+      if (!told.has(chain) && !refused.has(chain)) log.error({ file: asideOf(folder, chain) }, UNREADABLE);
+    }
+    for (const chain of refused) unreadable.add(chain);
+    told = unreadable;
     return { attachments: [...current.values()].map(({ attachment }) => attachment), unreadable };
   }
 }
@@ -131,6 +147,10 @@ function recordNames(folder: string): readonly { readonly name: string; readonly
   });
 }
 
+function isRecordName(file: string): boolean {
+  return file.endsWith(".json") && isAttachmentChain(file.slice(0, -".json".length));
+}
+
 function readNames(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
@@ -140,9 +160,12 @@ function readNames(folder: string): readonly string[] {
   }
 }
 
-/** Changes with every rename into place, whatever the clock does: the new file has another inode. */
+/**
+ * Changes with every rename into place, whatever the clock does: the new file has another inode. Links, which are not
+ * read, are not followed: one that leads nowhere is no missing record.
+ */
 function stampOf(file: string): string | undefined {
-  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  const stats = lstatSync(file, { bigint: true, throwIfNoEntry: false });
   return stats && `${stats.ino}:${stats.mtimeNs}:${stats.size}`;
 }
 
@@ -153,14 +176,40 @@ interface RecordOptions extends ReadOptions {
 function readRecord(folder: string, { chain, log, isReadOnly }: RecordOptions): Attachment | undefined {
   const file = fileOf(folder, chain);
   try {
-    const attachment = parseAttachment(readFileSync(file, "utf8"));
+    const attachment = parseAttachment(readOwnFile(file));
     if (attachment.chain !== chain) throw new Error(`Cannot use ${file}: it is the record of ${attachment.chain}`);
     return attachment;
   } catch (error) {
     if (isMissing(error)) return undefined;
-    log.error({ file, error: String(error) }, "Cannot read attachment: its chain stays as it is until DEL");
-    if (!isReadOnly) renameSync(file, asideOf(folder, chain));
+    log.error({ file, error: String(error) }, UNREADABLE);
+    if (!isReadOnly) setAside(folder, { chain, log });
     return undefined;
+  }
+}
+
+/** One that cannot be moved, as on a disk that is read-only, stays and is no more readable the next time. */
+function setAside(folder: string, { chain, log }: StoreOptions & { readonly chain: string }): void {
+  const file = fileOf(folder, chain);
+  try {
+    // Nothing can be renamed over a folder.
+    removeWhole(asideOf(folder, chain));
+    renameSync(file, asideOf(folder, chain));
+  } catch (error) {
+    log.error({ file, error: String(error) }, "Cannot set an attachment's record aside");
+  }
+}
+
+/** A damaged file system may show a folder in a file's place. */
+function removeWhole(file: string): void {
+  if (isFolder(file)) rmSync(file, { recursive: true });
+  else removeIfPresent(file);
+}
+
+function isFolder(file: string): boolean {
+  try {
+    return lstatSync(file).isDirectory();
+  } catch {
+    return false;
   }
 }
 

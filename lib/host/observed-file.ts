@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { formatObserved, parseObserved, type ObservedConnection } from "../observed/connection.ts";
-import { isMissing, writeFileAtomically } from "./atomic-file.ts";
+import { isMissing, readOwnFile, writeFileAtomically } from "./atomic-file.ts";
 import type { Log } from "./log.ts";
 
 /** Its name in the state folder. */
@@ -13,7 +12,7 @@ export const OBSERVED_FILE = "observed.json";
 export function readObserved(stateDir: string, { log }: { readonly log: Log }): readonly ObservedConnection[] {
   const file = fileIn(stateDir);
   try {
-    return parseObserved(readFileSync(file, "utf8"));
+    return parseObserved(readOwnFile(file));
   } catch (error) {
     if (!isMissing(error)) log.warn({ file, error: String(error) }, "The connections seen earlier cannot be read");
     return [];

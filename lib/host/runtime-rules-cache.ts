@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync, renameSync } from "node:fs";
+import { readdirSync, renameSync } from "node:fs";
 import { withoutAccepts } from "../policy/expiry.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
-import { isMissing, removeIfPresent, writeFileAtomically } from "./atomic-file.ts";
+import { isMissing, readOwnFile, removeIfPresent, writeFileAtomically } from "./atomic-file.ts";
 import type { Log } from "./log.ts";
 import { formatRuntimeRules, parseHead, parseRuntimeRules } from "./runtime-rules-text.ts";
 import type { KeyChoice } from "./runtime-rules-text.ts";
@@ -15,6 +15,9 @@ export interface ReadCacheOptions {
   /** Which keys to read; all of them if left out. Few of many take a fraction of the time. */
   readonly choose?: KeyChoice;
 }
+
+/** Its name in the cache folder. */
+export const RUNTIME_RULES_FILE = "runtime-rules.json";
 
 /** How many files that could not be used are kept for people to look at. */
 const KEPT_BAD_FILES = 3;
@@ -32,7 +35,7 @@ export function readRuntimeRulesCache(
 ): RuntimeRules | undefined {
   const file = fileIn(cacheDir);
   try {
-    const { rules, latestMs, refused } = parseRuntimeRules(readFileSync(file, "utf8"), { choose });
+    const { rules, latestMs, refused } = parseRuntimeRules(readOwnFile(file), { choose });
     for (const { key, issues } of refused) {
       log.error({ file, key, issues }, "a cached rule set is not valid and is left out");
     }
@@ -68,7 +71,7 @@ export function writeRuntimeRulesCache(
 /** A clock that was set back must not make the file forget a later time. */
 function latestIn(file: string): number {
   try {
-    const text = readFileSync(file, "utf8");
+    const text = readOwnFile(file);
     return parseHead(text.slice(0, text.indexOf("\n"))).latestMs;
   } catch {
     return 0;
@@ -101,5 +104,5 @@ function badNumbers(cacheDir: string): readonly number[] {
 }
 
 function fileIn(cacheDir: string): string {
-  return `${cacheDir}/runtime-rules.json`;
+  return `${cacheDir}/${RUNTIME_RULES_FILE}`;
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { parseAddress } from "./address.ts";
 import type { Attachment } from "./attachment.ts";
@@ -8,7 +9,9 @@ const RECORD_VERSION = 1;
 
 /** What goes into rules must be what ADD writes: one damaged record must not stop every other's rules. */
 const ownAddress = z.string().refine(isAddress);
-const deviceName = z.string().regex(/^[A-Za-z0-9_.-]{1,15}$/);
+const deviceName = z.string().regex(/^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/);
+/** A key in KV is made of it, and half a surrogate pair has none. */
+const name = z.string().refine((text) => text.isWellFormed());
 const chainName = z.string().regex(/^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$/);
 
 const policySchema = z.strictObject({
@@ -22,26 +25,30 @@ const policySchema = z.strictObject({
 
 const recordSchema = z.strictObject({
   version: z.literal(RECORD_VERSION),
-  network: z.string(),
-  containerId: z.string(),
+  network: name,
+  containerId: name,
   ifname: z.string(),
   chain: chainName,
   addresses: z.array(ownAddress),
   hostInterface: z.strictObject({ name: deviceName, isBridgePort: z.boolean() }).exactOptional(),
   netns: z.string(),
   identity: z.strictObject({
-    region: z.string().exactOptional(),
-    namespace: z.string().exactOptional(),
-    job: z.string().exactOptional(),
-    group: z.string().exactOptional(),
+    region: name.exactOptional(),
+    namespace: name.exactOptional(),
+    job: name.exactOptional(),
+    group: name.exactOptional(),
   }),
   policy: policySchema,
   jobRules: z.array(ruleSchema),
   addedAt: z.string(),
   sequence: z.number(),
+  digest: z.string(),
 });
 
-/** An attachment as its state file holds it: JSON that a person can read. */
+/**
+ * An attachment as its state file holds it: JSON that a person can read, and a digest of it. Of an address with one
+ * damaged bit most are addresses too, and would open what nobody opened.
+ */
 export function formatAttachment(attachment: Attachment): string {
   const { policy, jobRules, ...rest } = attachment;
   const record = {
@@ -54,17 +61,28 @@ export function formatAttachment(attachment: Attachment): string {
       initialRules: policy.initialRules.map(formatRule),
     },
   };
-  return `${JSON.stringify(record, undefined, 2)}\n`;
+  return sealed(JSON.stringify(record, undefined, 2).slice(0, -END.length));
 }
 
 /**
  * Parses a state file.
  *
- * @throws SyntaxError or ZodError when it is not one, whole and of this version
+ * @throws SyntaxError or ZodError when it is not one, whole and of this version; Error when it was damaged
  */
 export function parseAttachment(text: string): Attachment {
-  const { version: _, ...attachment } = recordSchema.parse(JSON.parse(text));
+  const { version: _, digest: __, ...attachment } = recordSchema.parse(JSON.parse(text));
+  if (sealed(text.slice(0, text.lastIndexOf(DIGEST_START))) !== text) {
+    throw new Error("Cannot parse attachment: it is not as it was written, its digest is another one");
+  }
   return attachment;
+}
+
+const END = "\n}";
+const DIGEST_START = ',\n  "digest": "';
+
+function sealed(body: string): string {
+  const digest = createHash("sha256").update(body, "utf8").digest("hex").slice(0, 32);
+  return `${body}${DIGEST_START}${digest}"${END}\n`;
 }
 
 function isAddress(text: string): boolean {

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -53,6 +62,23 @@ describe("an attachment store", () => {
     store.remove(one.chain);
     expect(store.list().attachments).toEqual([two]);
     expect(store.find(one)).toBeUndefined();
+  });
+
+  test("clears away what a killed writer had begun, with the record or when it lists, and leaves other files", () => {
+    store.write(one);
+    store.write(two);
+    const foreign = [`${one.chain}.json.tmp`, "notes.json.7.tmp"];
+    for (const name of [`${one.chain}.json.7.tmp`, `${two.chain}.json.8.tmp`, ...foreign]) {
+      writeFileSync(join(folder, name), "{");
+    }
+    store.remove(one.chain);
+    expect(readdirSync(folder).toSorted()).toEqual(
+      [`${two.chain}.json`, `${two.chain}.json.8.tmp`, ...foreign].toSorted(),
+    );
+    expect(createAttachmentReader(stateDir, { log }).list().attachments).toEqual([two]);
+    expect(readdirSync(folder)).toContain(`${two.chain}.json.8.tmp`);
+    expect(store.list().attachments).toEqual([two]);
+    expect(readdirSync(folder).toSorted()).toEqual([`${two.chain}.json`, ...foreign].toSorted());
   });
 
   test("knows whether there are others", () => {
@@ -114,6 +140,26 @@ describe("a record that cannot be read", () => {
     expect(log.lines).toMatchObject([{ level: "error", fields: { file: fileOf(two.chain) } }]);
   });
 
+  test("may be a folder, which goes with its chain", () => {
+    mkdirSync(`${fileOf(two.chain)}/full`, { recursive: true });
+    expect(store.list()).toEqual({ attachments: [], unreadable: new Set([two.chain]) });
+    store.remove(two.chain);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("may be a link that leads nowhere", () => {
+    mkdirSync(folder);
+    symlinkSync("nowhere", fileOf(two.chain));
+    expect(store.list().unreadable).toEqual(new Set([two.chain]));
+  });
+
+  test("is set aside even over a folder", () => {
+    mkdirSync(join(folder, `${two.chain}.unreadable`, "full"), { recursive: true });
+    writeFileSync(fileOf(two.chain), "{");
+    for (let round = 0; round < 2; round += 1) expect(store.list().unreadable).toEqual(new Set([two.chain]));
+    expect(readdirSync(folder)).toEqual([`${two.chain}.unreadable`]);
+  });
+
   test("gives its chain to the attachment when that is added again", () => {
     mkdirSync(folder);
     writeFileSync(fileOf(two.chain), "{");
@@ -130,6 +176,34 @@ describe("a record that cannot be read", () => {
     store.remove(two.chain);
     expect(readdirSync(folder)).toEqual([]);
     expect(store.list()).toEqual(nothing);
+  });
+
+  test("because a folder is in its place makes way for a new one, and goes with its chain", () => {
+    for (const name of [`${two.chain}.json`, `${two.chain}.unreadable`]) {
+      mkdirSync(join(folder, name, "inside"), { recursive: true });
+    }
+    expect(store.list()).toEqual({ attachments: [], unreadable: new Set([two.chain]) });
+    store.write(two);
+    expect(store.list()).toEqual({ attachments: [two], unreadable: new Set() });
+    store.remove(two.chain);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  test("is told of by a store that did not set it aside itself, once", () => {
+    store.write(one);
+    writeFileSync(join(folder, `${two.chain}.unreadable`), "{");
+    store.list();
+    writeFileSync(join(folder, "stirs"), "");
+    store.list();
+    expect(log.lines).toMatchObject([{ level: "error", fields: { file: join(folder, `${two.chain}.unreadable`) } }]);
+  });
+
+  test("is a record all the same", () => {
+    store.write(one);
+    expect(store.isRecorded(two.chain)).toBe(false);
+    writeFileSync(fileOf(two.chain), "{");
+    store.list();
+    expect([one, two].map(({ chain }) => store.isRecorded(chain))).toEqual([true, true]);
   });
 
   test("stays where it is for a reader", () => {

@@ -158,14 +158,33 @@ test("a directory in the file's place is set aside too", async () => {
 });
 
 test("a rule set that this version refuses is left out with a log line, and the others are read", async () => {
-  write(rules);
-  await writeFile(file, (await readFile(file, "utf8")).replace('"DROP"', '"MAYBE"'));
+  const allow = ruleSet("global/allow", { proto: "tcp", port: 80, action: "ACCEPT" });
+  const tooHigh = allow.ruleSet.rules.map((rule) => ({ ...rule, ports: [{ first: 70_000, last: 70_000 }] }));
+  const later = { ...allow, ruleSet: { ...allow.ruleSet, rules: tooHigh } };
+  write({ ...rules, ruleSets: [later, ...rules.ruleSets] });
   const log = createMemoryLog();
 
-  expect(read({ log })?.ruleSets).toEqual(rules.ruleSets.slice(1));
+  expect(read({ log })).toEqual(rules);
 
-  expect(log.lines).toMatchObject([{ level: "error", fields: { key: "global/deny" } }]);
+  expect(log.lines).toMatchObject([{ level: "error", fields: { key: "global/allow" } }]);
   expect(await readdir(cacheDir)).toEqual(["runtime-rules.json"]);
+});
+
+test.each([
+  ["an address", "10.0.0.0/8", "11.0.0.0/8"],
+  ["a time", "2026-12-31", "2036-12-31"],
+  ["a key", "default/job/web", "default/job/wea"],
+  ["the clock", `"latestMs":${WRITTEN_MS}`, `"latestMs":${WRITTEN_MS - 1}`],
+  ["the checksum's name", '"checksum"', '"checksun"'],
+])("a file in which %s was damaged into another is not trusted", async (_, from, to) => {
+  write(rules);
+  const text = await readFile(file, "utf8");
+  expect(text).toContain(from);
+  await writeFile(file, text.replace(from, to));
+
+  expect(read()).toBeUndefined();
+
+  expect(await readdir(cacheDir)).toEqual(["runtime-rules.json.bad-1"]);
 });
 
 test("a file that cannot be replaced fails the write and leaves nothing half done", async () => {

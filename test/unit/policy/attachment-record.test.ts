@@ -21,3 +21,20 @@ test.each([
   expect(changed).not.toBe(text);
   expect(() => parseAttachment(changed)).toThrow(`"${where}"`);
 });
+
+test.each([
+  ["an address", '"10.0.0.1"', '"10.0.0.3"'],
+  ["a name", '"namespace": "default"', '"namespace": "defaulu"'],
+  ["a space", "  ", " "],
+  ["the digest's name", '"digest"', '"digesu"'],
+  ["the digest", /"digest": "./, '"digest": "x'],
+])("a record in which %s was damaged into another is refused", (_, part, damaged) => {
+  const changed = text.replace(part, damaged);
+  expect(changed).not.toBe(text);
+  expect(() => parseAttachment(changed)).toThrow(Error);
+});
+
+test("a record whose names are no Unicode text is refused, as they have no keys", () => {
+  const identity = { namespace: "default", job: "\ud800" };
+  expect(() => parseAttachment(formatAttachment(attachmentOf({ identity })))).toThrow('"job"');
+});
