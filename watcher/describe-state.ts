@@ -21,9 +21,10 @@ export function describeState(state: WatchState, about: { readonly node: string;
   );
 }
 
-function describeProblems({ applied }: WatchState, prefixes: readonly PrefixState[]): readonly string[] {
+function describeProblems({ applied, problem }: WatchState, prefixes: readonly PrefixState[]): readonly string[] {
   const unread = prefixes.filter(({ status }) => status !== "ok");
-  if (unread.length > 0) return unread.map(describePrefix);
+  if (unread.length > 0) return [...(problem === undefined ? [] : [problem]), ...unread.map(describePrefix)];
+  if (problem !== undefined) return [problem];
   return [applied ? "the last pass failed, what the one before it put into the kernel stays" : "starting"];
 }
 

@@ -14,6 +14,8 @@ import type { Attachment } from "../lib/policy/attachment.ts";
 import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
 import { reconcile } from "../lib/reconcile.ts";
 import { planSweep } from "../lib/sweep.ts";
+import { hasGone } from "./has-gone.ts";
+import { findUnfiltered, type Unfiltered } from "./unfiltered.ts";
 
 /** What a pass knows when it starts. */
 export interface PassInput {
@@ -41,6 +43,8 @@ export interface PassReport {
   readonly changed: readonly Family[];
   /** Families in which a resync found chains that nobody of ours had left so. */
   readonly drifted: readonly Family[];
+  /** A container that could not be given what it should have in one family; the others have been. */
+  readonly unfiltered?: Unfiltered;
 }
 
 export interface RunnerPorts {
@@ -58,11 +62,13 @@ export interface RunnerPorts {
  */
 export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   const { iptables, store, interfaces, log, nowMs } = ports;
-  const families = ([4, 6] as const).filter((family) => iptables.has(family) && interfaces.hasFamily(family));
-  const compilers = new Map(families.map((family): [Family, Compiler] => [family, createCompiler(family)]));
+  const spoken = ([4, 6] as const).filter((family) => interfaces.hasFamily(family));
+  const compilers = new Map(spoken.map((family): [Family, Compiler] => [family, createCompiler(family)]));
   const known = new Map<Family, ActualRuleset>();
   /** The digest of what the kernel listed when a resync last found nothing to do, where nothing was written since. */
   const digests = new Map<Family, string>();
+  /** Chains of attachments that have gone and whose records cannot be removed: told once. */
+  const lingering = new Set<string>();
   let last: Survey | undefined;
 
   return {
@@ -73,6 +79,8 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
       const isFamiliar = isSameList(last?.attachments ?? [], attachments);
       onAttachments(live);
       persist();
+      // Looked up each time: programs come and go with packages.
+      const families = spoken.filter((family) => iptables.has(family));
       const policy = { runtimeRules, nowMs: nowMs() };
       const expired = expiredChains(policy);
       const knowledge = { gone, unreadable, interfaces, isSettled, expired, ...(isRead && { isRead }) };
@@ -91,21 +99,37 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
       }
       const done = outcomes.flatMap((outcome) => (outcome.status === "fulfilled" ? [outcome.value] : []));
       for (const { chain, containerId } of isSettled ? stale : []) {
-        store.remove(chain);
-        log.warn(
-          { allocation: containerId, chain },
-          "Removed an attachment whose network namespace has gone without DEL",
-        );
+        forget({ chain, containerId });
       }
       // What had gone has been removed: the same container may be attached again before anybody looks.
       last = isSettled ? { ...survey, attachments: live, stale: [], gone: new Set() } : survey;
+      const unfiltered = findUnfiltered(
+        live,
+        ([4, 6] as const).filter((family) => !iptables.has(family)),
+      );
       return {
         attachments: live,
         changed: done.filter(({ isChanged }) => isChanged).map(({ family }) => family),
         drifted: done.filter(({ isDrift }) => isDrift).map(({ family }) => family),
+        ...(unfiltered && { unfiltered }),
       };
     },
   };
+
+  /** A disk that is read-only must not keep rules from the kernel; the next look finds the record again. */
+  function forget({ chain, containerId }: Pick<Attachment, "chain" | "containerId">): void {
+    const about = { allocation: containerId, chain };
+    try {
+      store.remove(chain);
+      lingering.delete(chain);
+      log.warn(about, "Removed an attachment whose network namespace has gone without DEL");
+    } catch (error) {
+      if (!lingering.has(chain)) {
+        log.error({ ...about, error: String(error) }, "Cannot remove the record of an attachment that has gone");
+      }
+      lingering.add(chain);
+    }
+  }
 
   async function applyOnce(family: Family, { node, plan, isFamiliar, isResync }: ApplyOptions): Promise<Applied> {
     const remembered = known.get(family);
@@ -200,15 +224,9 @@ interface Survey {
   readonly unreadable: ReadonlySet<string>;
 }
 
-/**
- * An attachment has gone when its interface and its network namespace have, where both are known: a watcher in a
- * container of its own may not see the host's namespaces.
- */
 function look(before: readonly Attachment[], { store, interfaces }: RunnerPorts): Survey {
   const { attachments, unreadable } = store.list();
-  const present = interfaces.names();
-  const isGone = ({ netns, hostInterface }: Attachment): boolean =>
-    !(hostInterface && present.has(hostInterface.name)) && interfaces.netnsState(netns) === "gone";
+  const isGone = hasGone(attachments, interfaces);
   const stale = attachments.filter(isGone);
   const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));
   // A record that is lost is no DEL: the container may run on, and its chain is all that guards it.

@@ -24,6 +24,8 @@ import {
   type Snapshot,
 } from "./snapshot.ts";
 import { startingRules } from "./starting-rules.ts";
+import { untilNextTick } from "./tick.ts";
+import { createUnfilteredNotice } from "./unfiltered.ts";
 import type { DeliveredAnswer } from "./watch-prefix.ts";
 import { createPrefixWatches } from "./watch-prefixes.ts";
 
@@ -33,6 +35,8 @@ export interface WatchState {
   readonly prefixes: readonly PrefixState[];
   /** Every needed prefix has been read, the last try to read each went well, and the last pass too. */
   readonly isInSync: boolean;
+  /** What is wrong with this node itself, for people. */
+  readonly problem?: string;
   readonly attachments: readonly Attachment[];
   /** What the last good pass put into the kernel, and when it began; undefined before the first. */
   readonly applied: RuntimeContext | undefined;
@@ -81,8 +85,6 @@ export interface PassObservation {
   readonly seconds: number;
 }
 
-/** Wall clocks jump, so what has expired is looked up every second, not only when it should have. */
-const TICK_MS = 1000;
 /** A look at the kernel costs more the more it holds; where changes are told, it is only a second line. */
 const MONITORED_RESYNC_MS = 300_000;
 /** The longest time until an attachment whose network namespace has gone is noticed. */
@@ -101,6 +103,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   let isSettled = false;
   let isLastPassGood = false;
   const warnings = createExpiryWarnings();
+  const unfiltered = createUnfilteredNotice(log);
 
   const watches = createPrefixWatches(
     { root: `${prefix}/rules/` },
@@ -119,6 +122,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       prefixes: watches.states(),
       isInSync:
         isLastPassGood && isInSync(snapshot, prefixes) && watches.states().every(({ status }) => status === "ok"),
+      ...unfiltered.state(),
       attachments,
       applied,
       audited: ports.observed.audited(),
@@ -170,8 +174,9 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       settle();
       if (report.drifted.length > 0)
         log.warn({ families: report.drifted }, "Somebody changed our chains, they are repaired");
+      unfiltered.tell(report.unfiltered);
     } finally {
-      isLastPassGood = report !== undefined;
+      isLastPassGood = report !== undefined && report.unfiltered === undefined;
       ports.observe({ report, seconds: (clock.monotonicMs() - startedMs) / 1000 });
       ports.onChange();
     }
@@ -239,8 +244,4 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       }
     }
   }
-}
-
-function untilNextTick(expiry: number | undefined, nowMs: number): number {
-  return expiry === undefined ? TICK_MS : Math.max(1, Math.min(TICK_MS, expiry - nowMs));
 }

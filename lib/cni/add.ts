@@ -19,11 +19,13 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
   const result = resultText(request.config, request.cniVersion);
   const families = familiesToFilter(description, ports);
   await ports.withLock(async () => {
-    const before = ports.store.find(description);
+    const chain = ports.store.chainFor(description);
+    // Also one whose record cannot be read: it runs, and may keep what it has.
+    const isNew = !ports.store.isRecorded(chain);
     const nowMs = ports.nowMs();
     const attachment: Attachment = {
       ...description,
-      chain: ports.store.chainFor(description),
+      chain,
       addedAt: new Date(nowMs).toISOString(),
       sequence: ports.uptime(),
     };
@@ -32,13 +34,13 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
     const attempts = await Promise.allSettled(
       families.map((family) => {
         const compiled = createCompiler(family).compileAttachment(attachment, { runtimeRules, nowMs });
-        return attach(compiled, { family, isNew: !before, iptables: ports.iptables, log: ports.log });
+        return attach(compiled, { family, isNew, iptables: ports.iptables, log: ports.log });
       }),
     );
     const failure = attempts.find((attempt) => attempt.status === "rejected");
     if (!failure) return;
     // A container that ran before keeps what it has, in the kernel and on record: repeating ADD repairs it.
-    if (!before) await detach(attachment, ports);
+    if (isNew) await detach(attachment, ports);
     throw failure.reason;
   });
   ports.log.info(

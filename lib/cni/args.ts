@@ -15,19 +15,20 @@ export interface CniArgs {
   readonly additionalRules?: string;
   /**
    * Nomad's keys that came more than once with different values. They are left out of `identity`. Nomad sends each
-   * once and does not escape ";" in a value that a job interpolates, so a job forged one of them.
+   * once and does not escape ";" in a value that a job interpolates, so a job forged one of them: ADD refuses it.
    */
   readonly ambiguous: readonly string[];
 }
 
 /**
  * Read `K=V;K=V`. The order is random, nothing is escaped, and a value may hold "=". An empty value counts as absent,
- * and so does a pair without "=". Never throws.
+ * and so does a pair without "=". What is no Unicode text becomes U+FFFD, as bytes that are no UTF-8 have already. Never
+ * throws.
  */
 export function parseCniArgs(text: string): CniArgs {
   const values = new Map<string, string>();
   const ambiguous = new Set<string>();
-  for (const [key, value] of pairs(text)) {
+  for (const [key, value] of pairs(text.toWellFormed())) {
     const first = values.get(key);
     if (first === undefined) values.set(key, value);
     else if (first !== value && IDENTITY_KEYS.has(key)) ambiguous.add(key);

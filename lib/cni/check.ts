@@ -1,10 +1,10 @@
-import { planAnchors } from "../netfilter/anchors.ts";
+import { areReached } from "../netfilter/anchors.ts";
 import { compileAttachmentChain, compileDispatch } from "../netfilter/compile-attachment.ts";
 import { compileStaticChain } from "../netfilter/compile-shared.ts";
 import { findMainChains, isDispatchRule } from "../netfilter/main-chain.ts";
 import { FIREWALL_CHAIN } from "../netfilter/names.ts";
 import { parseRuleset, type ActualRule, type ActualRuleset } from "../netfilter/parse-ruleset.ts";
-import { FORMAT, renderChain, renderRule } from "../netfilter/render-rule.ts";
+import { FORMAT, renderChain, renderRule, type RenderedRule } from "../netfilter/render-rule.ts";
 import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
 import { describeAttachment, type DescribeOptions } from "./describe-attachment.ts";
@@ -62,13 +62,7 @@ function findFailure(attachment: Attachment, { family, actual }: CheckOptions): 
   const staticChain = compileStaticChain(policy.staticRules, family);
   const jumps = { deny: [], static: staticChain?.name, accept: [] };
   const wanted = renderChain(compileAttachmentChain(attachment, { family, jumps }), family);
-  if (
-    !holdsInOrder(
-      own,
-      wanted.rules.map(({ hash }) => hash),
-    )
-  )
-    return `rules are missing from ${chain} (IPv${family})`;
+  if (!holdsInOrder(own, wanted.rules)) return `rules are missing from ${chain} (IPv${family})`;
   const beforeOurs = main.slice(
     0,
     main.findLastIndex((rule) => rule.hash !== undefined && dispatch.includes(rule.hash)),
@@ -80,17 +74,11 @@ function findFailure(attachment: Attachment, { family, actual }: CheckOptions): 
   ]);
   const altered = [...deciding].find(([, rules]) => rules.some(couldLetThrough))?.[0];
   if (altered !== undefined) return `${altered} has a rule that is not ours (IPv${family})`;
-  if (
-    staticChain &&
-    !holdsInOrder(
-      actual.get(staticChain.name) ?? [],
-      renderChain(staticChain, family).rules.map(({ hash }) => hash),
-    )
-  ) {
+  if (staticChain && !holdsInOrder(actual.get(staticChain.name) ?? [], renderChain(staticChain, family).rules)) {
     return `rules are missing from ${staticChain.name} (IPv${family})`;
   }
   const mains = findMainChains([attachment], { actual, family });
-  return planAnchors(mains, { actual, family }).length === 0
+  return areReached(mains, { actual, family })
     ? undefined
     : `${policy.mainChain} is not reached before other rules can accept (IPv${family})`;
 }
@@ -101,9 +89,11 @@ function isOtherFormat(rules: readonly ActualRule[]): boolean {
 }
 
 /** Whether `wanted` is among the rules in this order; runtime rules may stand between. */
-function holdsInOrder(rules: readonly ActualRule[], wanted: readonly string[]): boolean {
+function holdsInOrder(rules: readonly ActualRule[], wanted: readonly RenderedRule[]): boolean {
   let next = 0;
-  for (const { hash } of rules) if (hash !== undefined && hash === wanted[next]) next++;
+  for (const { hash, target } of rules) {
+    if (hash !== undefined && hash === wanted[next]?.hash && target === wanted[next]?.target) next++;
+  }
   return next === wanted.length;
 }
 

@@ -22,8 +22,7 @@ export function describeAttachment(
   const { identity, additionalRules, ambiguous } = parseCniArgs(request.args);
   const jobRules = parseJobRules(additionalRules ?? "[]", config.jobRules);
   const allocation = request.containerId;
-  if (ambiguous.length > 0)
-    ports.log.warn({ allocation, keys: ambiguous }, "CNI_ARGS give a key twice: it is not used");
+  if (ambiguous.length > 0) refuseForged(ambiguous, request, ports);
   if (jobRules.ignored > 0) {
     ports.log.warn(
       { allocation, ignored: jobRules.ignored },
@@ -47,6 +46,19 @@ export function describeAttachment(
   };
 }
 
+/**
+ * Whoever forges a name may want another's accepts, or not to have the denies of its own: nobody can tell which of the
+ * two is true, so neither starts. What runs already is not destroyed for it.
+ */
+function refuseForged(keys: readonly string[], { kind, containerId }: ContainerRequest, { log }: PluginPorts): void {
+  if (kind === "ADD") {
+    throw new CniError(`Cannot tell whose container it is: CNI_ARGS say ${keys.join(" and ")} twice`, {
+      code: CNI_ERROR.invalidEnvironment,
+    });
+  }
+  log.warn({ allocation: containerId, keys }, "CNI_ARGS give a key twice: it is not used");
+}
+
 export interface DescribeOptions {
   readonly config: PluginConfig;
   readonly ports: PluginPorts;
@@ -63,8 +75,8 @@ export function openConfigured(
 
 type OpenPorts = (config: PluginConfig) => PluginPorts;
 
-/** Names that need no quoting anywhere, and no wildcard: a final `+` matches any ending (iptables(8)). */
-const PLAIN_NAME = /^[A-Za-z0-9_.-]{1,15}$/;
+/** Names that need no quoting anywhere, are no option, and no wildcard: a final `+` matches any ending (iptables(8)). */
+const PLAIN_NAME = /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/;
 
 /**
  * The bridge and ptp plugins list the host's end of the veth pair last, after the bridge it is plugged into. Anything
@@ -74,7 +86,7 @@ function findHostInterface(names: readonly string[], { interfaces }: PluginPorts
   const name = names.filter(interfaces.mayHavePeer).at(-1);
   if (name === undefined) return undefined;
   if (!PLAIN_NAME.test(name)) {
-    throw new CniError(`Cannot match interface: ${name} has characters outside A-Z a-z 0-9 . _ -`, {
+    throw new CniError(`Cannot match interface: ${name} has characters outside A-Z a-z 0-9 . _ -, or "-" first`, {
       code: CNI_ERROR.invalidConfig,
     });
   }

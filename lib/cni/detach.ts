@@ -16,7 +16,7 @@ export type Detachable = Attachment | { readonly chain: string };
  * Takes an attachment's chains and record away; what is gone already is as good. The record goes last, so that a
  * repeat, or the watcher, finds what a killed one left. The last attachment takes with it all that it shared.
  *
- * @returns whether nothing is left of it. What the kernel refused to remove is logged, and its record stays
+ * @returns whether nothing is left of it. What kernel or disk refused to remove is logged, and its record stays
  */
 export async function detach(attachment: Detachable, ports: PluginPorts): Promise<boolean> {
   const { iptables, store, log, interfaces } = ports;
@@ -33,7 +33,13 @@ export async function detach(attachment: Detachable, ports: PluginPorts): Promis
   const failures = attempts.filter((attempt) => attempt.status === "rejected");
   for (const { reason } of failures) log.error({ chain, error: String(reason) }, "Cannot remove an attachment's chain");
   if (failures.length > 0) return false;
-  store.remove(chain);
+  try {
+    store.remove(chain);
+  } catch (error) {
+    // A disk that is read-only must not keep the rest of the chain from being undone.
+    log.error({ chain, error: String(error) }, "Cannot remove an attachment's record, the watcher will");
+    return false;
+  }
   return true;
 }
 

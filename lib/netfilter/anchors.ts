@@ -1,5 +1,5 @@
 import type { Family } from "../policy/address.ts";
-import { FIREWALL_CHAIN, isOwnChainName } from "./names.ts";
+import { FIREWALL_CHAIN, isOwnChainName, isPlainChainName } from "./names.ts";
 import type { ActualRule, ActualRuleset } from "./parse-ruleset.ts";
 import { renderRule, type RenderedRule } from "./render-rule.ts";
 
@@ -33,6 +33,21 @@ export function planAnchors(mains: readonly MainChain[], { actual, family }: Anc
   });
 }
 
+/**
+ * Whether every packet that the main chains are for goes through them, whatever `planAnchors` would still put in order:
+ * a jump that stands there twice lets nothing through.
+ */
+export function areReached(mains: readonly MainChain[], { actual, family }: AnchorOptions): boolean {
+  const isFirewallChainFirst = isFirewallChainInFront(actual, mains);
+  const leadsTo = (chain: string, { name }: MainChain): boolean =>
+    jumpsInFront(actual.get(chain) ?? [], { mains, family }).some(({ target }) => target === name);
+  return mains.every(
+    (main) =>
+      (leadsTo("FORWARD", main) || (isFirewallChainFirst && leadsTo(FIREWALL_CHAIN, main))) &&
+      (!main.isInInput || leadsTo("INPUT", main)),
+  );
+}
+
 export interface AnchorOptions {
   readonly actual: ActualRuleset;
   readonly family: Family;
@@ -41,6 +56,15 @@ export interface AnchorOptions {
 /** The jump to a main chain, the same wherever it stands. */
 export function renderMainJump(name: string, family: Family): RenderedRule {
   return renderRule({ match: {}, target: { kind: "jump", chain: name } }, family);
+}
+
+/**
+ * Whether a rule is our jump to what it leads to, to the letter. One that somebody gave another target or a condition
+ * keeps our comment, but cannot be deleted by our text: trying would fail the whole transaction, each time.
+ */
+export function isMainJump({ hash, target, text }: ActualRule, family: Family): boolean {
+  if (hash === undefined || target === undefined) return false;
+  return isPlainChainName(target) && isUnconditional(text) && hash === renderMainJump(target, family).hash;
 }
 
 /**
@@ -67,10 +91,9 @@ interface JumpOptions {
  * deleted and one of each inserted: in one transaction, so that no packet sees the chain without them.
  */
 function planJumps(chain: string, { wanted, mains, rules, family }: JumpOptions): readonly string[] {
-  const hashes = new Set(mains.map((main) => renderMainJump(main.name, family).hash));
-  const isOurs = ({ hash }: ActualRule): boolean => hash !== undefined && hashes.has(hash);
+  const isOurs = (rule: ActualRule): boolean => isJumpToOneOf(mains, rule, family);
   const ours = rules.filter(isOurs);
-  const inFront = leading(rules, (rule) => isHarmless(rule, mains) || ADMIN_COMMENT.test(rule.text)).filter(isOurs);
+  const inFront = jumpsInFront(rules, { mains, family });
   const isRight =
     ours.length === wanted.length && wanted.every((main) => inFront.some((rule) => rule.target === main.name));
   if (isRight) return [];
@@ -80,6 +103,19 @@ function planJumps(chain: string, { wanted, mains, rules, family }: JumpOptions)
     ...ours.map((rule) => `-D ${chain} ${renderMainJump(rule.target ?? "", family).text}`),
     ...wanted.map((main) => `-I ${chain} ${position} ${renderMainJump(main.name, family).text}`),
   ];
+}
+
+/** Our jumps that nothing before them can keep a packet from. */
+function jumpsInFront(
+  rules: readonly ActualRule[],
+  { mains, family }: Pick<JumpOptions, "mains" | "family">,
+): readonly ActualRule[] {
+  const isPassed = (rule: ActualRule): boolean => isHarmless(rule, mains) || ADMIN_COMMENT.test(rule.text);
+  return leading(rules, isPassed).filter((rule) => isJumpToOneOf(mains, rule, family));
+}
+
+function isJumpToOneOf(mains: readonly MainChain[], rule: ActualRule, family: Family): boolean {
+  return mains.some(({ name }) => name === rule.target) && isMainJump(rule, family);
 }
 
 function isHarmless({ target }: ActualRule, mains: readonly MainChain[]): boolean {

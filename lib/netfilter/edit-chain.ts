@@ -6,6 +6,8 @@ import type { RenderedChain } from "./render-rule.ts";
  * second; to fill a chain of 10,000 again takes 200 ms.
  */
 const MOST_COMPARISONS = 100_000;
+/** What we write is this; text with our comment that somebody else has put there must not end a line, or a string of C. */
+const PLAIN_TEXT = /^[ -~]*$/;
 /** To find a position it counts rules, a hundred times as fast. */
 const MOST_STEPS = 10_000_000;
 
@@ -15,7 +17,8 @@ const MOST_STEPS = 10_000_000;
  * no counters (it ignores `--counters`). A rule that changes its place among the others starts again.
  *
  * Rules are deleted by their text, so that what is not as `actual` says fails the transaction rather than hit another.
- * Undefined where the chain should be filled again: nothing of it stays, some rule is not ours, or it would take longer.
+ * Undefined where the chain should be filled again: nothing of it stays, some rule is not ours or no plain text, or it
+ * would take longer.
  */
 export function editChain(
   { name, rules }: RenderedChain,
@@ -23,9 +26,10 @@ export function editChain(
 ): readonly string[] | undefined {
   const { gone, staying, isKept } = compare(rules, actual);
   if (staying.length === 0 || actual.some(({ hash }) => hash === undefined)) return undefined;
+  if (!gone.every(({ text }) => PLAIN_TEXT.test(text))) return undefined;
   const added = rules.length - staying.length;
   if (gone.length * actual.length > MOST_COMPARISONS || added * rules.length > MOST_STEPS) return undefined;
-  if (!isSameList(hashes(withoutFirst(actual, gone)), hashes(staying))) return undefined;
+  if (!isSameList(identities(withoutFirst(actual, gone)), identities(staying))) return undefined;
   let passed = 0;
   const insertions = rules.flatMap(({ text }, index) => {
     if (isKept(index)) passed++;
@@ -43,20 +47,20 @@ interface Comparison {
   readonly isKept: (index: number) => boolean;
 }
 
-/** Of rules with one hash the first that is there stands for the first that is wanted, and so on. */
+/** Of rules that are alike the first that is there stands for the first that is wanted, and so on. */
 function compare(wanted: RenderedChain["rules"], actual: readonly ActualRule[]): Comparison {
   const places = new Map<string, number[]>();
-  wanted.forEach(({ hash }, index) => {
-    const known = places.get(hash);
+  wanted.forEach((rule, index) => {
+    const known = places.get(identityOf(rule));
     if (known) known.push(index);
-    else places.set(hash, [index]);
+    else places.set(identityOf(rule), [index]);
   });
   const used = new Map<string, number>();
   const found = actual.flatMap((rule) => {
-    const { hash = "" } = rule;
-    const nth = used.get(hash) ?? 0;
-    used.set(hash, nth + 1);
-    const place = places.get(hash)?.[nth];
+    const identity = identityOf(rule);
+    const nth = used.get(identity) ?? 0;
+    used.set(identity, nth + 1);
+    const place = places.get(identity)?.[nth];
     return place === undefined ? [] : [{ rule, place }];
   });
   const inOrder = longestRise(found.map(({ place }) => place)).flatMap((index) => found[index] ?? []);
@@ -90,16 +94,21 @@ function longestRise(values: readonly number[]): readonly number[] {
 /** What is left where for each of `gone` the first rule like it is deleted, as iptables does. */
 function withoutFirst(actual: readonly ActualRule[], gone: readonly ActualRule[]): readonly ActualRule[] {
   const pending = new Map<string, number>();
-  for (const { hash = "" } of gone) pending.set(hash, (pending.get(hash) ?? 0) + 1);
-  return actual.filter(({ hash = "" }) => {
-    const count = pending.get(hash) ?? 0;
-    if (count > 0) pending.set(hash, count - 1);
+  for (const rule of gone) pending.set(identityOf(rule), (pending.get(identityOf(rule)) ?? 0) + 1);
+  return actual.filter((rule) => {
+    const count = pending.get(identityOf(rule)) ?? 0;
+    if (count > 0) pending.set(identityOf(rule), count - 1);
     return count === 0;
   });
 }
 
-function hashes(rules: readonly ActualRule[]): readonly (string | undefined)[] {
-  return rules.map(({ hash }) => hash);
+function identities(rules: readonly ActualRule[]): readonly string[] {
+  return rules.map(identityOf);
+}
+
+/** A rule whose target somebody has changed is another one, though it keeps our comment. */
+function identityOf({ hash = "", target = "" }: Pick<ActualRule, "hash" | "target">): string {
+  return `${hash} ${target}`;
 }
 
 function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {

@@ -1,6 +1,6 @@
 import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
-import { renderMainJump, type MainChain } from "./anchors.ts";
+import { isMainJump, type MainChain } from "./anchors.ts";
 import { FIREWALL_CHAIN, isAttachmentChain, isOwnChainName } from "./names.ts";
 import type { ActualRule, ActualRuleset } from "./parse-ruleset.ts";
 import type { RenderedRule } from "./render-rule.ts";
@@ -54,22 +54,17 @@ function toRendered({ text, hash, target = "" }: ActualRule): RenderedRule {
 
 function presentMainChains({ actual, family }: FindOptions): readonly string[] {
   const candidates = ["FORWARD", FIREWALL_CHAIN, "INPUT"].flatMap((chain) => actual.get(chain) ?? []);
-  return candidates.flatMap(({ target, hash }) =>
-    hash !== undefined &&
-    target !== undefined &&
-    hash === renderMainJump(target, family).hash &&
-    !isOwnChainName(target)
-      ? [target]
-      : [],
-  );
+  return candidates.flatMap((rule) => {
+    const { target = "" } = rule;
+    return isMainJump(rule, family) && !isOwnChainName(target) ? [target] : [];
+  });
 }
 
 /** Where no attachment is left to ask, it stays as it is. */
 function isInInput(name: string, attachments: readonly Attachment[], { actual, family }: FindOptions): boolean {
-  const { hash } = renderMainJump(name, family);
   const own = attachments.filter(({ policy }) => policy.mainChain === name);
   return (
     own.some(({ policy }) => policy.hostTraffic === "filter") ||
-    (actual.get("INPUT") ?? []).some((rule) => rule.hash === hash)
+    (actual.get("INPUT") ?? []).some((rule) => rule.target === name && isMainJump(rule, family))
   );
 }

@@ -38,6 +38,8 @@ const SHARED_PREFIX: Readonly<Record<SharedKind, string>> = {
 const ATTACHMENT_CHAIN = /^CNI-OUT-[0-9a-f]{20}$/;
 const SHARED_CHAIN = /^CNI-OUT(?:ST|[DA][SRAL])-[0-9a-f]{18}$/;
 
+const PLAIN_NAME = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/;
+
 export interface AttachmentId {
   readonly network: string;
   readonly containerId: string;
@@ -74,6 +76,14 @@ export function isAcceptScopeChain(name: string): boolean {
 /** Whether a chain holds the conflist's `outboundRules`, of all attachments for which they are the same. */
 export function isStaticChain(name: string): boolean {
   return name.startsWith(SHARED_PREFIX.static);
+}
+
+/**
+ * Whether a name means itself in what iptables-restore reads. Netfilter has chains by nearly any name; one with a quote
+ * or a backslash is none of ours, nor a main chain, whatever is in it.
+ */
+export function isPlainChainName(name: string): boolean {
+  return PLAIN_NAME.test(name);
 }
 
 /** Whether a chain can only be ours by its name. Main chains are not: their name is the operator's choice. */

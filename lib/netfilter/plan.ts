@@ -3,10 +3,10 @@ import { planAnchors } from "./anchors.ts";
 import type { CompiledNode } from "./compile-node.ts";
 import { chainsOfScopes, type CompiledAttachment } from "./compiled.ts";
 import { dispatchInterface, dispatchRules, findMainChains, isDispatchRule, isForeignDispatch } from "./main-chain.ts";
-import { isAcceptScopeChain, isAttachmentChain, isOwnChainName } from "./names.ts";
+import { isAcceptScopeChain, isAttachmentChain, isOwnChainName, isPlainChainName } from "./names.ts";
 import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
 import { prefixesToRead } from "./read-first.ts";
-import type { RenderedChain } from "./render-rule.ts";
+import type { RenderedChain, RenderedRule } from "./render-rule.ts";
 
 /** The edits that make one family's chains what they should be; all of them are applied in one transaction. */
 export interface Plan {
@@ -106,7 +106,9 @@ export function planAttachment(compiled: CompiledAttachment, { actual, family }:
 
 /** Takes one attachment's chain away. What it shared with others is theirs; a sweep removes what nobody uses. */
 export function planDetachment(chain: string, { actual }: Pick<PlanOptions, "actual">): Plan {
-  const mains = [...actual].filter(([, rules]) => rules.some((rule) => rule.target === chain && isDispatchRule(rule)));
+  const mains = [...actual].filter(
+    ([name, rules]) => isPlainChainName(name) && rules.some((rule) => rule.target === chain && isDispatchRule(rule)),
+  );
   const mainChains = mains.map(([name, rules]) => ({
     name,
     rules: dispatchRules(rules.filter(({ target }) => target !== chain)),
@@ -114,14 +116,22 @@ export function planDetachment(chain: string, { actual }: Pick<PlanOptions, "act
   return withRemovals(mainChains, { actual, orphans: actual.has(chain) ? [chain] : [], anchors: [] });
 }
 
-/** Whether a chain reads as compiled: the same hashes in the same order, and nothing else among them. */
+/** Whether a chain reads as compiled: the same rules in the same order, and nothing else among them. */
 export function isSame(wanted: RenderedChain, actual: readonly ActualRule[] | undefined): boolean {
   if (wanted.rules === actual) return true;
   return (
     actual !== undefined &&
     wanted.rules.length === actual.length &&
-    wanted.rules.every((rule, index) => rule.hash === (actual[index]?.hash ?? actual[index]?.text))
+    wanted.rules.every((rule, index) => isSameRule(rule, actual[index]))
   );
+}
+
+/**
+ * By its hash, and by its target: of a rule that was changed with its comment, as by an edited listing that was restored,
+ * that shows. A condition that was changed so does not: the kernel prints conditions in words of its own.
+ */
+function isSameRule({ hash, target }: RenderedRule, actual: ActualRule | undefined): boolean {
+  return hash === (actual?.hash ?? actual?.text) && (actual?.hash === undefined || actual.target === target);
 }
 
 /** Ours by name and by content: the Go plugin's chains have such names too, and guard containers that still run. */
@@ -160,10 +170,15 @@ function writable(node: CompiledNode, options: NodePlanOptions): (chain: Rendere
  * Missing, emptied or altered by somebody else: what is compiled can only be stricter than that. Except where a chain
  * of accepts is empty because its rule sets were removed: a cache from before that would bring them back.
  */
-function canWriteUnread({ name }: RenderedChain, { node, actual }: OrphanOptions): boolean {
+function canWriteUnread({ name, rules: wanted }: RenderedChain, { node, actual }: OrphanOptions): boolean {
   const rules = actual.get(name);
-  if (!rules || rules.some(({ hash }) => hash === undefined)) return true;
+  if (!rules || rules.some((rule) => isAltered(rule, wanted))) return true;
   return rules.length === 0 && (!isAcceptScopeChain(name) || isFlushed({ node, actual }));
+}
+
+/** Not ours, or ours with another target. */
+function isAltered({ hash, target }: ActualRule, wanted: readonly RenderedRule[]): boolean {
+  return hash === undefined || wanted.some((rule) => rule.hash === hash && rule.target !== target);
 }
 
 /** An attachment's own chain is never empty unless somebody emptied it. */

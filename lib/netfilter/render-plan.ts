@@ -67,6 +67,9 @@ export function renderListing(chains: readonly string[]): string {
 function readsAlike(left: readonly ActualRule[], right: readonly ActualRule[]): boolean {
   return (
     left.length === right.length &&
-    left.every(({ hash, text }, index) => (hash ?? text) === (right[index]?.hash ?? right[index]?.text))
+    left.every(({ hash, text, target }, index) => {
+      const other = right[index];
+      return (hash ?? text) === (other?.hash ?? other?.text) && target === other?.target;
+    })
   );
 }

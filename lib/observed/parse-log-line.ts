@@ -27,7 +27,7 @@ export function parseLogLine(message: string): LoggedPacket | undefined {
   const fields = fieldsOf(rest.split("[")[0] ?? "");
   const source = canonical(fields.get("SRC"));
   const destination = canonical(fields.get("DST"));
-  const protocol = fields.get("PROTO")?.toLowerCase();
+  const protocol = PROTOCOL.exec(fields.get("PROTO") ?? "")?.[0].toLowerCase();
   if (source === undefined || destination === undefined || protocol === undefined) return undefined;
   const port = portIn(fields.get("DPT"));
   return {
@@ -39,6 +39,9 @@ export function parseLogLine(message: string): LoggedPacket | undefined {
     ...(port !== undefined && { port }),
   };
 }
+
+/** `TCP`, `ICMPv6`, `UDPLITE`, `47`. */
+const PROTOCOL = /^[A-Za-z0-9-]{1,16}$/;
 
 /** IANA's numbers of what rules have names for: the kernel prints a number where it looks no further. */
 const PROTOCOL_NAMES: ReadonlyMap<string, string> = new Map([

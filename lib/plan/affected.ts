@@ -40,8 +40,12 @@ export function findAffected(
   const policyIds = new PolicyIds();
   for (const { node, groups } of nodes) {
     for (const group of groups) {
-      const byPrefixes = Map.groupBy(group.allocations, (containerId) => {
-        const all = attachmentScopes({ ...group, containerId }, node).map(scopePrefix);
+      // Its allocations have all scopes but their own in common, and there may be very many.
+      const shared = attachmentScopes({ ...group, containerId: "" }, node).map(scopePrefix);
+      const { namespace = "" } = group.identity;
+      const byPrefixes = Map.groupBy(group.allocations, (alloc) => {
+        const isKnown = namespace !== "" && alloc !== "";
+        const all = isKnown ? [...shared, scopePrefix({ kind: "alloc", namespace, alloc })] : shared;
         if (!all.includes(own)) return "";
         for (const prefix of all) prefixes.add(prefix);
         return all.filter((prefix) => usedPrefixes.has(prefix) || prefix === own).join("\n");

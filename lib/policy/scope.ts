@@ -147,13 +147,17 @@ function whyNoScope(first: string | undefined): string {
 
 /**
  * A child of a parameterised or periodic job is named `<parent>/dispatch-…` or `<parent>/periodic-…`
- * (Nomad, structs.DispatchLaunchSuffix and PeriodicLaunchSuffix), and may be both in turn. Nearest first.
+ * (Nomad, structs.DispatchLaunchSuffix and PeriodicLaunchSuffix), and may be both in turn. Nearest first. Of more
+ * ancestors than any job has, as a forged name may claim, the first ones count: all of them would fill the memory.
  */
 function withAncestors(job: string): readonly string[] {
   if (job === "") return [];
-  const parents = Array.from(job.matchAll(/\/(?:dispatch|periodic)-/g), (match) => job.slice(0, match.index));
+  const launches = job.matchAll(/\/(?:dispatch|periodic)-/g).take(MOST_ANCESTORS);
+  const parents = Array.from(launches, (match) => job.slice(0, match.index));
   return [job, ...parents.filter((parent) => parent !== "").toReversed()];
 }
+
+const MOST_ANCESTORS = 10;
 
 function join(...names: readonly string[]): string {
   return names.map((name) => `${encodeSegment(name)}/`).join("");

@@ -1,12 +1,16 @@
+import { show } from "./show.ts";
+
 /**
  * Writes a name as one segment of a KV key: every byte outside `A-Z a-z 0-9 . _ -` as `=XX`. All of these pass
  * every Consul version's key check. The dots of `.` and `..` are written so too, because Consul refuses
- * `../` and HTTP clients resolve it. Injective for well-formed text.
+ * `../` and HTTP clients resolve it. Injective.
  *
- * @throws Error for an empty name, which no key can hold
+ * @throws Error for an empty name, which no key can hold, and for one that is no Unicode text (half a surrogate pair),
+ * which has no bytes of its own
  */
 export function encodeSegment(text: string): string {
   if (text === "") throw new Error("Cannot encode segment: the name is empty, expected at least one character");
+  if (!text.isWellFormed()) throw new Error(`Cannot encode segment: ${show(text)} is no Unicode text`);
   if (text === "." || text === "..") return text.replaceAll(".", "=2E");
   return text.replaceAll(/[^A-Za-z0-9._-]+/g, encodeBytes);
 }

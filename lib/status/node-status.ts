@@ -77,12 +77,14 @@ export interface AuditedConnection {
 
 const rules = z.array(ruleSchema);
 const text = z.string();
+/** A key in KV is made of it, and half a surrogate pair has none. */
+const name = text.refine((each) => each.isWellFormed());
 const count = z.int().nonnegative();
 
 /** Keys that are not known are left out, so that an older reader understands a newer watcher. */
 const statusSchema = z.object({
   format: z.literal(STATUS_FORMAT),
-  node: text,
+  node: name,
   version: text,
   isInSync: z.boolean(),
   problems: z.array(text),
@@ -96,12 +98,12 @@ const statusSchema = z.object({
   ),
   groups: z.array(
     z.object({
-      network: text,
-      namespace: text.exactOptional(),
-      job: text.exactOptional(),
-      group: text.exactOptional(),
+      network: name,
+      namespace: name.exactOptional(),
+      job: name.exactOptional(),
+      group: name.exactOptional(),
       policy: count,
-      allocations: z.array(text),
+      allocations: z.array(name),
     }),
   ),
   ruleSets: z.array(

@@ -1,4 +1,4 @@
-import { attachmentScopes, scopePrefix } from "../policy/scope.ts";
+import { attachmentScopes, scopePrefix, type Scope } from "../policy/scope.ts";
 import type { AppliedRuleSet, AuditedConnection, NodeRejection, NodeStatus } from "./node-status.ts";
 
 /** What a watcher says of its node, made ready to be asked. */
@@ -14,12 +14,19 @@ export interface NodeView {
 
 export function viewNode(status: NodeStatus): NodeView {
   const countByPrefix = new Map<string, number>();
+  const count = (scope: Scope, more: number): void => {
+    const prefix = scopePrefix(scope);
+    countByPrefix.set(prefix, (countByPrefix.get(prefix) ?? 0) + more);
+  };
   for (const { network, allocations, policy: _policy, ...identity } of status.groups) {
-    for (const containerId of allocations) {
-      for (const scope of attachmentScopes({ network, containerId, identity }, status.node)) {
-        const prefix = scopePrefix(scope);
-        countByPrefix.set(prefix, (countByPrefix.get(prefix) ?? 0) + 1);
-      }
+    if (allocations.length === 0) continue;
+    // A group's own scopes are named once, however many allocations it says that it has.
+    for (const scope of attachmentScopes({ network, containerId: "", identity }, status.node)) {
+      count(scope, allocations.length);
+    }
+    const { namespace = "" } = identity;
+    for (const alloc of namespace === "" ? [] : allocations) {
+      if (alloc !== "") count({ kind: "alloc", namespace, alloc }, 1);
     }
   }
   return {

@@ -1,10 +1,11 @@
-import { type PluginOutcome, runPlugin } from "../support/cni/plugin.ts";
+import { type PluginOutcome, type PluginRun, runPlugin } from "../support/cni/plugin.ts";
 import type { Container } from "../support/container.ts";
 import type { ClientNode } from "../support/network-namespace.ts";
 import type { RunningNode } from "./running-node.ts";
 
 /** An attachment of which only our plugin is told: addresses and an interface that nothing really has. */
 export interface PluginOnly {
+  readonly runs: { readonly ADD: PluginRun; readonly DEL: PluginRun };
   add(): Promise<void>;
   del(): Promise<void>;
 }
@@ -33,13 +34,11 @@ export function createPluginOnly(running: RunningNode, number: number, netns: Co
   const place = { config, containerId, netns: netns.path, ifname: "eth0" };
   const namespace = number % 2 === 0 ? "default" : "team-b";
   const args = `IgnoreUnknown=true;NOMAD_NAMESPACE=${namespace};NOMAD_JOB_ID=web;NOMAD_GROUP_NAME=app`;
-  return {
-    add: () => runOrThrow(node, { ...place, command: "ADD", args }),
-    del: () => runOrThrow(node, { ...place, command: "DEL" }),
-  };
+  const runs = { ADD: { ...place, command: "ADD", args }, DEL: { ...place, command: "DEL" } } as const;
+  return { runs, add: () => runOrThrow(node, runs.ADD), del: () => runOrThrow(node, runs.DEL) };
 }
 
-async function runOrThrow(node: ClientNode, run: Parameters<typeof runPlugin>[2]): Promise<void> {
+async function runOrThrow(node: ClientNode, run: PluginRun): Promise<void> {
   const outcome: PluginOutcome = await runPlugin(node, "outbound", run);
   if (outcome.exitCode !== 0) throw new Error(`Cannot ${run.command} ${run.containerId}: ${outcome.stdout}`);
 }

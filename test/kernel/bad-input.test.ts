@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { checksumOf } from "../../lib/host/runtime-rules-text.ts";
 import { ensurePackages } from "../setup/packages.ts";
 import { type Conflist, exampleConflist } from "../support/cni/conflist.ts";
 import {
@@ -382,13 +383,17 @@ describe.each(variants)("with iptables-%s", (backend) => {
 
   describe("the file of runtime rules", () => {
     const line = (value: Json, key = "global/x") => `${JSON.stringify({ key, modifyIndex: 1, value })}\n`;
-    const whole = (lines: string, head: JsonObject = { format: 1, node: "n" }) =>
-      `${JSON.stringify({ ...head, ruleSets: [] }).slice(0, -2)}\n${lines}]}\n`;
+    const whole = (lines: string, head: JsonObject = { format: 1, node: "n" }) => {
+      const body = `${lines}]}\n`;
+      const checksum = checksumOf({ node: "n", latestMs: 0, body });
+      return `${JSON.stringify({ ...head, checksum, ruleSets: [] }).slice(0, -2)}\n${body}`;
+    };
     const files: [string, () => string | Buffer][] = [
       ["empty", () => ""],
       ["cut off", () => whole(line({ action: "ACCEPT" })).slice(0, -3)],
       ["of another format", () => whole("", { format: 99, node: "n" })],
       ["without a node", () => whole("", { format: 1 })],
+      ["of another checksum", () => whole(line({ action: "ACCEPT" }), { format: 1, node: "m" })],
       ["of random bytes", () => Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 131 + 7) % 256))],
       ["with a rule that is none", () => whole(line({ action: "RETURN" }))],
       [

@@ -208,6 +208,12 @@ describe.each(variants)("with iptables-%s", (backend) => {
       `-A CNI-FORWARD ${await jump(program, "CNI-FORWARD")}`,
     ];
     const unjumpedInput = async (program: string) => [`-D INPUT ${await jump(program, "INPUT")}`];
+    const accepting = async (program: string) => {
+      const { stdout } = await node.exec([program, "-S", chain()]);
+      const rules = stdout.split("\n").filter((line) => line.startsWith("-A "));
+      const last = rules.at(-1)?.replace(`-A ${chain()} `, "").replace("-j DROP", "-j ACCEPT").replaceAll('"', "");
+      return [`-R ${chain()} ${rules.length} ${last}`];
+    };
     const just = (change: () => string) => () => Promise.resolve([change()]);
 
     const damages: [string, (program: string) => Promise<string[]>, RegExp][] = [
@@ -223,6 +229,7 @@ describe.each(variants)("with iptables-%s", (backend) => {
         just(() => `-I ${chain()} 1 -j ACCEPT`),
         /CNI-OUT-[0-9a-f]{20} has a rule that is not ours/,
       ],
+      ["our last rule accepts, with our comment", accepting, /rules are missing from CNI-OUT-[0-9a-f]{20}/],
       [
         "somebody returns at the top of our chain",
         just(() => `-I ${chain()} 1 -j RETURN`),
@@ -327,12 +334,15 @@ describe.each(variants)("with iptables-%s", (backend) => {
       await unknown.detach();
     });
 
-    test("a job that forges another's name gets neither's rules", async () => {
+    test("a job that forges another's name is not attached: it may want no denies of its own", async () => {
       await applyRuntimeRules(node, { "namespace/default/job/web/allow": { host: hosts(1), action: "ACCEPT" } });
       const plain = await node.attach({ conflist: { ...conflist, plugins: conflist.plugins.slice(0, -1) } });
       const args = "NOMAD_NAMESPACE=default;NOMAD_JOB_ID=web;NOMAD_JOB_ID=evil";
-      expect(await runOutboundFor(node, plain, { conflist, command: "ADD", args })).toMatchObject({ exitCode: 0 });
-      expect(await reachable(plain)).toEqual([false, false, false, false]);
+      const msg = "Cannot tell whose container it is: CNI_ARGS say NOMAD_JOB_ID twice";
+      expect(await runOutboundFor(node, plain, { conflist, command: "ADD", args })).toMatchObject({
+        exitCode: 1,
+        json: { code: 4, msg },
+      });
       await runOutboundFor(node, plain, { conflist, command: "DEL" });
       await plain.detach();
     });

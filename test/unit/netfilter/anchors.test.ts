@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { planAnchors, renderMainJump, type MainChain } from "../../../lib/netfilter/anchors.ts";
+import { areReached, planAnchors, renderMainJump, type MainChain } from "../../../lib/netfilter/anchors.ts";
 import { FIREWALL_PLUGIN, tableOf, targetsOf } from "./fixtures.ts";
 
 const MAIN = "CNI-OUTBOUND";
@@ -15,6 +15,7 @@ async function anchored(mains: readonly MainChain[], ...lines: readonly string[]
   await table.apply(...planAnchors(mains, { actual: await table.read(), family: 4 }));
   const actual = await table.read();
   expect(planAnchors(mains, { actual, family: 4 })).toEqual([]);
+  expect(areReached(mains, { actual, family: 4 })).toBe(true);
   return {
     forward: targetsOf(actual, "FORWARD"),
     firewall: targetsOf(actual, "CNI-FORWARD"),
@@ -40,6 +41,15 @@ describe("planAnchors", () => {
     const [, firewall = "", jump = "", , ...accepts] = FIREWALL_PLUGIN;
     const { forward, firewall: found } = await anchored([main], firewall, jump, ...accepts);
     expect({ forward, found }).toEqual({ forward: ["CNI-FORWARD"], found: [MAIN, "ACCEPT", "ACCEPT"] });
+  });
+
+  test.each([
+    ["accepts", JUMP.replace(MAIN, "ACCEPT")],
+    ["has a condition", `-s 10.0.0.0/8 ${JUMP}`],
+  ])("puts one in front of a jump of ours that somebody changed so that it %s", async (_, changed) => {
+    const { forward } = await anchored([main], `-A FORWARD ${changed}`);
+    expect(forward?.[0]).toBe(MAIN);
+    expect(forward).toHaveLength(2);
   });
 
   test("guards FORWARD too where something that could accept comes before the firewall plugin's chain", async () => {
@@ -134,5 +144,31 @@ describe("planAnchors", () => {
 
   test("wants nothing in a table that cannot be read", () => {
     expect(planAnchors([guarding], { actual: new Map(), family: 4 })).toEqual([]);
+  });
+});
+
+describe("areReached", () => {
+  const isReached = async (mains: readonly MainChain[], ...lines: readonly string[]) =>
+    areReached(mains, { actual: await (await tableOf(...declared, ...lines)).read(), family: 4 });
+
+  test("is content with a jump that stands twice, or once more than needed: nothing gets past it", async () => {
+    const doubled = [`-I FORWARD 1 ${JUMP}`, `-A FORWARD ${JUMP}`, `-A INPUT ${JUMP}`, `-A INPUT ${JUMP}`];
+    expect(await isReached([guarding], ...FIREWALL_PLUGIN, ...doubled)).toBe(true);
+  });
+
+  test.each([
+    ["is missing", []],
+    ["stands after the firewall plugin's accepts", [`-A CNI-FORWARD ${JUMP}`]],
+    ["stands after another accept in FORWARD", [`-A FORWARD -j ACCEPT`, `-A FORWARD ${JUMP}`]],
+    ["stands in a chain that nothing leads to first", [docker, `-I CNI-FORWARD 1 ${JUMP}`]],
+    ["stands under a condition", [`-I FORWARD 1 -s 10.0.0.0/8 ${JUMP}`]],
+  ])("is not where the jump %s", async (_, lines) => {
+    expect(await isReached([main], ...FIREWALL_PLUGIN, ...lines)).toBe(false);
+  });
+
+  test("is not where traffic to the host goes past a chain that filters it", async () => {
+    expect(await isReached([guarding], `-I FORWARD 1 ${JUMP}`)).toBe(false);
+    expect(await isReached([guarding], `-I FORWARD 1 ${JUMP}`, "-A INPUT -j ACCEPT", `-A INPUT ${JUMP}`)).toBe(false);
+    expect(await isReached([main], `-I FORWARD 1 ${JUMP}`)).toBe(true);
   });
 });

@@ -45,6 +45,21 @@ describe("editChain", () => {
     );
   });
 
+  test("replaces a rule that keeps our comment and has another target", () => {
+    const { rules } = chainOf(["a", "b", "c"]);
+    const actual = rules.map((rule, index) =>
+      index === 1 ? { ...rule, text: rule.text.replace("RETURN", "ACCEPT"), target: "ACCEPT" } : rule,
+    );
+    const [before, own] = [actual[1]?.text, rules[1]?.text];
+    expect(editChain(chainOf(["a", "b", "c"]), actual)).toEqual([`-D ${X} ${before}`, `-I ${X} 2 ${own}`]);
+  });
+
+  test("gives up where a rule with our comment holds what is no plain text", () => {
+    const { rules } = chainOf(["a", "b"]);
+    const actual = rules.map((rule) => ({ ...rule, text: `${rule.text}\0` }));
+    expect(editChain(chainOf(["b"]), actual)).toBeUndefined();
+  });
+
   test("refuses none of the lists in which every rule stands once", () => {
     const digits = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 });
     fc.assert(

@@ -124,9 +124,14 @@ function describeInput({ about, before, after }: Golden): string {
   const lines = [
     about,
     "",
-    ...(state?.attachments.flatMap((attachment) => formatAttachment(attachment).trim().split("\n")) ?? []),
+    ...(state?.attachments.flatMap((attachment) => withoutDigest(formatAttachment(attachment)).split("\n")) ?? []),
     "",
     ...(state?.ruleSets.map(({ key, ruleSet }) => `${key}: ${JSON.stringify(formatRuleSet(ruleSet))}`) ?? []),
   ];
   return lines.map((line) => `# ${line}`.trimEnd()).join("\n") + "\n";
+}
+
+/** Of the record, which says nothing to a reader. */
+function withoutDigest(record: string): string {
+  return record.replace(/,\n {2}"digest": ".*"/, "").trim();
 }

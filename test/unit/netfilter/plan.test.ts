@@ -384,13 +384,18 @@ describe("isSame", () => {
       { text: "-j B", hash: "1:b", target: "B" },
     ],
   };
-  const actual = (hash: string | undefined, text = "") => ({ text, hash, target: undefined });
-  test("compares hashes in order, and nothing else", () => {
+  const actual = (hash: string | undefined, text = "", target = hash?.at(-1)?.toUpperCase()) => ({
+    text,
+    hash,
+    target,
+  });
+  test("compares hashes and targets in order, and nothing else", () => {
     expect(isSame(wanted, [actual("1:a"), actual("1:b")])).toBe(true);
     expect(isSame(wanted, [actual("1:b"), actual("1:a")])).toBe(false);
     expect(isSame(wanted, [actual("1:a")])).toBe(false);
     expect(isSame(wanted, [actual("1:a"), actual("1:b"), actual("1:b")])).toBe(false);
     expect(isSame(wanted, [actual("1:a"), actual(undefined, "-j B")])).toBe(false);
+    expect(isSame(wanted, [actual("1:a"), actual("1:b", "-j ACCEPT", "ACCEPT")])).toBe(false);
     expect(isSame(wanted, undefined)).toBe(false);
     expect(isSame({ name: "X", rules: [] }, [])).toBe(true);
   });

@@ -65,6 +65,8 @@ describe("parseLogLine", () => {
     `${denied}IN=cni0 OUT= SRC=10.0.0.1 DST=10.0.0.2`,
     `${denied}IN=cni0 OUT= SRC=10.0.0.1 PROTO=TCP`,
     `${denied}IN=cni0 OUT= SRC=host DST=10.0.0.2 PROTO=TCP`,
+    `${denied}IN=cni0 OUT= SRC=10.0.0.1 DST=10.0.0.2 PROTO=`,
+    `${denied}IN=cni0 OUT= SRC=10.0.0.1 DST=10.0.0.2 PROTO=\u001b[2J`,
     denied,
   ])("makes nothing of %j", (line) => {
     expect(parseLogLine(line)).toBeUndefined();

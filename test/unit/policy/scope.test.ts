@@ -60,6 +60,10 @@ describe("encodeSegment and decodeSegment", () => {
     expect(() => encodeSegment("")).toThrow("Cannot encode segment: the name is empty");
   });
 
+  test("refuse half a surrogate pair: all of them would have the key of U+FFFD", () => {
+    expect(() => encodeSegment("a\ud800")).toThrow('Cannot encode segment: "a\\ud800" is no Unicode text');
+  });
+
   test("write only characters that every Consul version takes, and read every name back", () => {
     fc.assert(
       fc.property(names(), (name) => {
@@ -221,6 +225,9 @@ describe("attachmentScopes", () => {
 
   test("take no other slash in a job's name for a parent", () => {
     expect(prefixesOf({ namespace: "d", job: "team/web" })).not.toContain("namespace/d/job/team/");
+    const many = prefixesOf({ namespace: "d", job: `web${"/dispatch-1".repeat(10_000)}` });
+    expect(many).toContain("namespace/d/job/web/");
+    expect(many.length).toBeLessThan(20);
     expect(prefixesOf({ namespace: "d", job: "web/dispatched" })).not.toContain("namespace/d/job/web/");
     expect(prefixesOf({ namespace: "d", job: "web-dispatch-1" })).toHaveLength(6);
     expect(prefixesOf({ namespace: "d", job: "/dispatch-1" })).toHaveLength(6);

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { parseNodeStatus, type NodeStatus } from "../../../lib/status/node-status.ts";
 import { describeState } from "../../../watcher/describe-state.ts";
+import type { PassReport } from "../../../watcher/node-runner.ts";
 import { createRequestLimit } from "../../../watcher/request-limit.ts";
 import { startWatch, type Watcher } from "../../../watcher/watch.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
 import { createFakeConsul, type FakeConsul } from "../../fakes/consul.ts";
-import { createMemoryLog } from "../../fakes/log.ts";
+import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
 import { attachmentOf } from "../../support/attachment.ts";
 import { DENY } from "../status/fixtures.ts";
 
@@ -17,6 +18,8 @@ let consul: FakeConsul;
 let stop: AbortController;
 let watcher: Watcher;
 let isRefused: boolean;
+let unfiltered: PassReport["unfiltered"];
+let log: MemoryLog;
 let changes: number;
 
 beforeEach(async () => {
@@ -24,6 +27,8 @@ beforeEach(async () => {
   consul = createFakeConsul({ clock });
   stop = new AbortController();
   isRefused = false;
+  unfiltered = undefined;
+  log = createMemoryLog();
   changes = 0;
   consul.put(`outbound/rules/${key}`, JSON.stringify(DENY));
   watcher = startWatch(
@@ -31,7 +36,7 @@ beforeEach(async () => {
     {
       consul: { ...consul, readPrefix: consul.readPrefix, close: () => {} },
       clock,
-      log: createMemoryLog(),
+      log,
       limit: createRequestLimit({ clock }),
       random: () => 0.5,
       runner: {
@@ -39,7 +44,8 @@ beforeEach(async () => {
           onAttachments([attachment]);
           persist();
           if (isRefused) return Promise.reject(new Error("the kernel refuses"));
-          return Promise.resolve({ attachments: [attachment], changed: [], drifted: [] });
+          const report = { attachments: [attachment], changed: [], drifted: [] };
+          return Promise.resolve({ ...report, ...(unfiltered && { unfiltered }) });
         },
       },
       saveRuntimeRules: () => {},
@@ -121,4 +127,23 @@ test("prefixes that cannot be read are named, with why", async () => {
   expect(isInSync).toBe(false);
   expect(problems).toContain("global/: Cannot read: the fake is told to say forbidden");
   expect(ruleSets).toMatchObject([{ key }]);
+});
+
+test("says which container cannot be filtered in a family whose program is missing, until it is over", async () => {
+  const told = () => log.lines.filter(({ message }) => message.includes("running container")).map(({ level }) => level);
+  unfiltered = { family: 6, containerId: "0f3c", address: "fd00:88::2" };
+  for (const host of ["10.4.4.1", "10.4.4.2"]) {
+    consul.put(`outbound/rules/${key}`, JSON.stringify({ ...DENY, host }));
+    await clock.advance(1000);
+    expect(read()).toMatchObject({
+      isInSync: false,
+      problems: ["Cannot filter IPv6: ip6tables-restore is not installed and 0f3c has fd00:88::2"],
+    });
+  }
+  expect(told()).toEqual(["error"]);
+  unfiltered = undefined;
+  consul.put(`outbound/rules/${key}`, JSON.stringify(DENY));
+  await clock.advance(1000);
+  expect(read()).toMatchObject({ isInSync: true, problems: [] });
+  expect(told()).toEqual(["error", "info"]);
 });

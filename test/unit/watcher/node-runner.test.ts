@@ -33,6 +33,10 @@ let present: Set<string>;
 let isReadable: boolean;
 /** Transactions that the kernel refuses before it takes one again. */
 let refusals: number;
+/** Families whose programs are installed. */
+let installed: readonly (4 | 6)[];
+/** Whether the disk lets records be removed. */
+let isWritable: boolean;
 let runner: NodeRunner;
 
 beforeEach(() => {
@@ -45,6 +49,8 @@ beforeEach(() => {
   present = new Set([one, two].flatMap(({ hostInterface, netns }) => [hostInterface?.name ?? "", netns]));
   isReadable = true;
   refusals = 0;
+  installed = [4, 6];
+  isWritable = true;
   const interfaces: HostInterfaces = {
     exists: (name) => present.has(name),
     names: () => present,
@@ -55,11 +61,16 @@ beforeEach(() => {
   };
   const iptables: Iptables = {
     ...kernel,
+    has: (family) => installed.includes(family),
     restore: (family, text) => (refusals-- > 0 ? Promise.reject(new Error("refused")) : kernel.restore(family, text)),
     save: (family, options) =>
       isReadable ? kernel.save(family, options) : Promise.reject(new Error("must not be read")),
   };
-  runner = createNodeRunner({ iptables, store, interfaces, log, nowMs: () => 0 });
+  const remove: AttachmentStore["remove"] = (chain) => {
+    if (!isWritable) throw new Error("EROFS: read-only file system");
+    store.remove(chain);
+  };
+  runner = createNodeRunner({ iptables, store: { ...store, remove }, interfaces, log, nowMs: () => 0 });
 });
 afterEach(() => rmSync(stateDir, { recursive: true }));
 
@@ -187,6 +198,24 @@ describe("an attachment whose DEL never came", () => {
     expect(store.list().attachments).toEqual([one]);
   });
 
+  test("goes though another container has its interface's name and address by now", async () => {
+    const heir = attachmentOf({
+      ...two,
+      containerId: "heir",
+      netns: "/var/run/netns/heir",
+      chain: "CNI-OUT-0123456789abcdef0123",
+    });
+    store.write(heir);
+    present.add(two.hostInterface?.name ?? "").add(heir.netns);
+    await pass(denying("10.1.1.1"), { isListing: true });
+    expect(store.list().attachments).toHaveLength(3);
+    present.delete(two.netns);
+    await pass(denying("10.1.1.1"), { isListing: true });
+    expect(new Set(store.list().attachments)).toEqual(new Set([one, heir]));
+    expect(await targetsOf(two.chain)).toBeUndefined();
+    expect(await targetsOf(heir.chain)).not.toBeUndefined();
+  });
+
   test("stays before KV has been read", async () => {
     present.delete(two.netns);
     await pass(denying("10.1.1.1"), { isListing: true, isSettled: false });
@@ -221,4 +250,63 @@ test("a record that is lost takes no chain with it while the container's interfa
   store.remove(two.chain);
   await pass(denying("10.1.1.1"), { isListing: true });
   expect(await targetsOf(two.chain)).not.toBeUndefined();
+});
+
+describe("with the programs of one family gone", () => {
+  const six = attachmentOf({ containerId: "six", addresses: ["10.88.0.6", "fd00:88::6"] });
+
+  test("a container that has an address in it is told of, and the other family follows", async () => {
+    store.write(six);
+    present.add(six.netns);
+    await pass(denying("10.1.1.1"), { isResync: true });
+    installed = [4];
+    const report = await pass(denying("10.2.2.2"));
+    expect(report.unfiltered).toEqual({ family: 6, containerId: "six", address: "fd00:88::6" });
+    expect(report.changed).toEqual([4]);
+    expect(await targetsOf(DENIES)).toEqual(["10.2.2.2/32"]);
+  });
+
+  test("and back again, what was missed is made up for", async () => {
+    store.write(six);
+    present.add(six.netns);
+    const denying6 = runtimeRulesOf({ "global/a": { rules: [rule({ host: "2001:db8::1", action: "DROP" })] } });
+    await pass(runtimeRulesOf({}), { isResync: true });
+    installed = [4];
+    await pass(denying6);
+    installed = [4, 6];
+    const report = await pass(denying6);
+    expect(report).not.toHaveProperty("unfiltered");
+    expect(parseRuleset(await kernel.save(6)).get(DENIES)).toHaveLength(1);
+  });
+
+  test("containers of the other family alone are nothing to tell of", async () => {
+    installed = [4];
+    store.remove(one.chain);
+    expect(await pass(denying("10.1.1.1"), { isResync: true })).not.toHaveProperty("unfiltered");
+  });
+});
+
+test("a record that a read-only disk keeps does not keep rules from the kernel, and is told of once", async () => {
+  const three = attachmentOf({
+    containerId: "three",
+    netns: "/var/run/netns/three",
+    hostInterface: { name: "veth3", isBridgePort: true },
+  });
+  store.write(three);
+  present.add(three.netns);
+  await pass(denying("10.1.1.1"), { isResync: true });
+  expect(await targetsOf(three.chain)).toBeDefined();
+  present.delete(three.netns);
+  isWritable = false;
+  for (const host of ["10.2.2.2", "10.3.3.3"]) {
+    await pass(denying(host), { isListing: true });
+    expect(await targetsOf(DENIES)).toEqual([`${host}/32`]);
+  }
+  expect(await targetsOf(three.chain)).toBeUndefined();
+  expect(log.lines.filter(({ level }) => level === "error")).toMatchObject([
+    { message: "Cannot remove the record of an attachment that has gone", fields: { chain: three.chain } },
+  ]);
+  isWritable = true;
+  await pass(denying("10.3.3.3"), { isListing: true });
+  expect(store.list().attachments).toHaveLength(2);
 });
