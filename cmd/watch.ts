@@ -126,7 +126,13 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
       random: Math.random,
       log,
       saveRuntimeRules: (rules) => writeRuntimeRulesCache(cacheDir, { rules, nowMs: nowMs() }),
-      onAttachmentsChanged: (onChange) => watchFolder(store.folder, { onChange, log, signal }),
+      onAttachmentsChanged: (onChanged) => {
+        const onChange = (): void => {
+          store.lookClosely();
+          onChanged();
+        };
+        watchFolder(store.folder, { onChange, log, signal });
+      },
       onRulesetChanged: (onChange) => monitorRuleset({ path, variant, isOwn: own.has, onChange, log, signal }),
       observe: metrics.observe,
       onChange: () => statusKey.changed(),

@@ -21,6 +21,8 @@ export interface AttachmentReader {
 /** One file an attachment, `<stateDir>/attachments/<chain>.json`. Who lists, writes or removes holds the node's lock. */
 export interface AttachmentStore extends AttachmentReader {
   readonly folder: string;
+  /** Has the next `list` look at every file: one that is written in place changes no time of the folder. */
+  readonly lookClosely: () => void;
   /** The attachment with this identity, if it has a readable file. */
   readonly find: (id: AttachmentId) => Attachment | undefined;
   /** The chain that belongs to this identity, or the free name that it would get. */
@@ -35,7 +37,7 @@ export interface AttachmentStore extends AttachmentReader {
 
 /** A reader for commands that must not write: a file that cannot be read stays where it is. */
 export function createAttachmentReader(stateDir: string, { log }: StoreOptions): AttachmentReader {
-  return { list: createLister(folderIn(stateDir), { log, isReadOnly: true }) };
+  return { list: createLister(folderIn(stateDir), { log, isReadOnly: true }).list };
 }
 
 export function createAttachmentStore(stateDir: string, { log }: StoreOptions): AttachmentStore {
@@ -47,7 +49,7 @@ export function createAttachmentStore(stateDir: string, { log }: StoreOptions): 
       .find((attachment) => attachment && isSameId(attachment, id));
   return {
     folder,
-    list: createLister(folder, { log, isReadOnly: false }),
+    ...createLister(folder, { log, isReadOnly: false }),
     find,
     chainFor: (id) => {
       const [first, second] = attachmentChainNames(id);
@@ -83,21 +85,28 @@ function asideOf(folder: string, chain: string): string {
   return `${folder}/${chain}.unreadable`;
 }
 
+type Lister = Pick<AttachmentStore, "list" | "lookClosely">;
+
 interface ReadOptions extends StoreOptions {
   readonly isReadOnly: boolean;
 }
 
-function createLister(folder: string, { log, isReadOnly }: ReadOptions): () => StoredAttachments {
+function createLister(folder: string, { log, isReadOnly }: ReadOptions): Lister {
   let known = new Map<string, { readonly stamp: string; readonly attachment: Attachment }>();
   const sharedRules = new Map<string, readonly Rule[]>();
   let last: { readonly stamp: string; readonly stored: StoredAttachments } | undefined;
   let told: ReadonlySet<string> = new Set();
-  return () => {
-    const stamp = settledStampOf(folder);
-    if (stamp !== undefined && stamp === last?.stamp) return last.stored;
-    const stored = read();
-    last = stamp === undefined ? undefined : { stamp, stored };
-    return stored;
+  return {
+    list: () => {
+      const stamp = settledStampOf(folder);
+      if (stamp !== undefined && stamp === last?.stamp) return last.stored;
+      const stored = read();
+      last = stamp === undefined ? undefined : { stamp, stored };
+      return stored;
+    },
+    lookClosely: () => {
+      last = undefined;
+    },
   };
 
   function read(): StoredAttachments {

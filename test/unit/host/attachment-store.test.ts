@@ -264,6 +264,15 @@ describe("a store that is listed again and again", () => {
     expect(store.list()).toBe(first);
   });
 
+  test("sees what was written in place once it is told to look closely", async () => {
+    store.write(one);
+    await settled();
+    store.list();
+    writeFileSync(join(store.folder, `${one.chain}.json`), "half");
+    store.lookClosely();
+    expect(store.list()).toMatchObject({ attachments: [], unreadable: new Set([one.chain]) });
+  });
+
   test("sees what comes, is replaced and goes", async () => {
     store.write(one);
     await settled();
