@@ -138,7 +138,7 @@ function parseEntry(entry: unknown): KvEntry | undefined {
 
 /** What is compared, told and kept as a number must be one exactly. */
 function isIndex(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
+  return Number.isSafeInteger(value) && Number(value) >= 0 && !Object.is(value, -0);
 }
 
 function parseJson(body: Uint8Array): unknown {

@@ -38,7 +38,7 @@ const SHARED_PREFIX: Readonly<Record<SharedKind, string>> = {
 const ATTACHMENT_CHAIN = /^CNI-OUT-[0-9a-f]{20}$/;
 const SHARED_CHAIN = /^CNI-OUT(?:ST|[DA][SRAL])-[0-9a-f]{18}$/;
 
-const PLAIN_NAME = /^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/;
+const PLAIN_NAME = /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,27}$/;
 
 export interface AttachmentId {
   readonly network: string;

@@ -65,14 +65,21 @@ function rulesOf(chains: Map<string, ActualRule[]>, name: string): ActualRule[] 
  */
 export function parseRule(text: string): Pick<ActualRule, "hash" | "target"> {
   const words = splitWords(text);
-  // iptables leaves a value of letters and dashes unquoted: a comment may read -j.
-  const isOption = (index: number): boolean => words[index - 1] !== "--comment";
-  const comment = words.indexOf("--comment");
-  const target = words.findIndex((word, index) => (word === "-j" || word === "-g") && isOption(index));
-  return {
-    hash: comment === -1 ? undefined : HASH.exec(words[comment + 1] ?? "")?.[1],
-    target: target === -1 ? undefined : words[target + 1],
-  };
+  let comment: string | undefined;
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index];
+    if (word === "-j" || word === "-g") return { hash: hashIn(comment), target: words[index + 1] };
+    // iptables leaves a value of letters and dashes unquoted: a comment may read -j, or --comment.
+    if (word === "--comment") {
+      index += 1;
+      comment ??= words[index];
+    }
+  }
+  return { hash: hashIn(comment), target: undefined };
+}
+
+function hashIn(comment = ""): string | undefined {
+  return HASH.exec(comment)?.[1];
 }
 
 /** `--comment "a \"b\""` is an option and a value. A quoted value keeps its first quote: it cannot equal an option. */

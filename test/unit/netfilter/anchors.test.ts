@@ -52,6 +52,11 @@ describe("planAnchors", () => {
     expect(forward).toHaveLength(2);
   });
 
+  test("comes before an accept whose comment reads like an option", async () => {
+    const { forward } = await anchored([main], "-A FORWARD -m comment --comment --comment -j ACCEPT");
+    expect(forward).toEqual([MAIN, "ACCEPT"]);
+  });
+
   test("guards FORWARD too where something that could accept comes before the firewall plugin's chain", async () => {
     expect(await anchored([main], ...FIREWALL_PLUGIN, docker)).toMatchObject({
       forward: [MAIN, "DOCKER-USER", "CNI-FORWARD"],

@@ -93,6 +93,15 @@ describe("parseRule", () => {
   });
 });
 
+test.each([
+  ["-m comment --comment --comment -j ACCEPT", "ACCEPT", undefined],
+  ["-m comment --comment -j -j ACCEPT", "ACCEPT", undefined],
+  ['-m comment --comment --comment -m comment --comment "outbound:1:0123456789abcdef" -j DROP', "DROP", undefined],
+  ['-m comment --comment "outbound:1:0123456789abcdef" -m comment --comment -g -g X', "X", "1:0123456789abcdef"],
+])("parseRule takes no comment for an option: %s", (text, target, hash) => {
+  expect(parseRule(text)).toEqual({ target, hash });
+});
+
 test("chainsThatReach names each chain with a jump or goto once", () => {
   const actual = parseRuleset("-N A\n-A A -j X\n-A A -g X\n-N B\n-A B -g X\n-N C\n-A C -j XX\n-N X\n-A X -j A\n");
   expect(chainsThatReach("X", actual)).toEqual(["A", "B"]);
