@@ -7,17 +7,20 @@ const suites = [
   { name: "consul", maxWorkers: 1 },
   { name: "kernel", maxWorkers: 1 },
   { name: "e2e", maxWorkers: 1 },
+  { name: "faults", maxWorkers: 1 },
+  { name: "fuzz", maxWorkers: 2, globalSetup: "test/fuzz/support/global-setup.ts" },
 ];
 
 export default defineConfig({
   test: {
     allowOnly: false,
     passWithNoTests: false,
-    projects: suites.map(({ name, maxWorkers }) => ({
+    projects: suites.map(({ name, maxWorkers, globalSetup = [] }) => ({
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
         environment: "node",
+        globalSetup,
         maxWorkers,
         retry: 0,
         testTimeout: 60_000,

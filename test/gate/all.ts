@@ -30,7 +30,7 @@ try {
     ...(consul !== undefined && { CONSUL_BIN: consul }),
     ...(isDockerHere && image !== undefined && { ...docker.environment, CONSUL_IMAGE: image }),
   };
-  for (const name of ["contract", "consul", "kernel", "e2e"])
+  for (const name of ["contract", "fuzz", "consul", "kernel", "e2e", "faults"])
     suites.push(await runSuite(name, { env, output: "show" }));
 } finally {
   if (isDockerHere) await docker.stop();

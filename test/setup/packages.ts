@@ -30,12 +30,23 @@ const shells: readonly Requirement[] = [
   { debianPackage: "fish", files: ["/usr/bin/fish"] },
 ];
 
+const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
+
+/** Preloaded, it gives one process another wall clock: the machine's is everybody's. */
+export const libfaketime = `/usr/lib/${triplet}/faketime/libfaketime.so.1`;
+const clock: Requirement = { debianPackage: "libfaketime", files: [libfaketime] };
+
 /**
  * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
- * `docker` adds the container engine, `shells` zsh and fish. Returns the names of the packages it installed.
+ * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock. Returns the names of the packages it installed.
  */
 export async function ensurePackages(options: PackageOptions): Promise<readonly string[]> {
-  const requirements = [...base, ...(options.docker ? [docker] : []), ...(options.shells === true ? shells : [])];
+  const requirements = [
+    ...base,
+    ...(options.docker ? [docker] : []),
+    ...(options.shells === true ? shells : []),
+    ...(options.clock === true ? [clock] : []),
+  ];
   const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
   if (missing.length === 0) return [];
   const env = { DEBIAN_FRONTEND: "noninteractive" };
@@ -51,6 +62,7 @@ export async function ensurePackages(options: PackageOptions): Promise<readonly 
 export interface PackageOptions {
   readonly docker: boolean;
   readonly shells?: boolean;
+  readonly clock?: boolean;
 }
 
 function isMissing(requirement: Requirement): boolean {

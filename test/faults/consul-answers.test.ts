@@ -1,0 +1,4 @@
+import { consulAnswers } from "./consul-answers.ts";
+import { testGroup } from "./support/scenario.ts";
+
+testGroup(consulAnswers);

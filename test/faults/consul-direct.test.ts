@@ -1,0 +1,4 @@
+import { consulDirect } from "./consul-direct.ts";
+import { testGroup } from "./support/scenario.ts";
+
+testGroup(consulDirect);

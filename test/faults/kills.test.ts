@@ -1,0 +1,4 @@
+import { kills } from "./kills.ts";
+import { testGroup } from "./support/scenario.ts";
+
+testGroup(kills);

@@ -1,0 +1,4 @@
+import { nodeRules } from "./node-rules.ts";
+import { testGroup } from "./support/scenario.ts";
+
+testGroup(nodeRules);

@@ -1,0 +1,4 @@
+import { nomad } from "./nomad.ts";
+import { testGroup } from "./support/scenario.ts";
+
+testGroup(nomad);
