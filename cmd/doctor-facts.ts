@@ -16,7 +16,8 @@ import type { Attachment } from "../lib/policy/attachment.ts";
 import { readCacheFacts, type CachedRules } from "./doctor-cache.ts";
 import { gatherConsul } from "./doctor-consul.ts";
 import { gatherKernel, gatherKernelLog, readBridgeFilter, readConntrack, type KernelFacts } from "./doctor-kernel.ts";
-import { gatherWatcher, readListenAddress } from "./doctor-watcher.ts";
+import { gatherWatcher } from "./doctor-watcher.ts";
+import { parseListenAddress } from "./listen-address.ts";
 import { version } from "./version.ts";
 
 export interface DoctorOptions {
@@ -44,7 +45,7 @@ export async function gatherFacts(options: DoctorOptions): Promise<NodeFacts> {
     options.node ?? (first.cached.rules && first.cached.rules.node !== "" ? first.cached.rules.node : hostname());
   const folders = options.cniPath.split(":").filter((folder) => folder !== "");
 
-  const address = readListenAddress(options.listen);
+  const address = parseListenAddress(options.listen);
   const watcher = gatherWatcher(options.listen, { address, signal });
   const [{ kernel, records }, kernelLog, found, watching, consul] = await Promise.all([
     gatherSettled(first, { options, nowMs, signal }),

@@ -3,8 +3,7 @@ import type { WatcherFacts } from "../lib/doctor/watcher.ts";
 import { isLockHeld } from "../lib/host/lock-holder.ts";
 import { awaitFact, readFact } from "../lib/host/read-fact.ts";
 import { fetchReady } from "../lib/host/watcher-ready.ts";
-import { parseListenAddress, type ListenAddress } from "./listen-address.ts";
-import { UsageError } from "./usage-error.ts";
+import type { ListenAddress } from "./listen-address.ts";
 import { WATCH_LOCK } from "./watch-lock.ts";
 
 /** Whether a watcher runs here, and what it says of itself. `address` is undefined where it is not to be asked. */
@@ -16,13 +15,4 @@ export async function gatherWatcher(
   if (!address) return { isRunning, listen, ready: { unread: "is not asked" } };
   const ready = await awaitFact(fetchReady(address, { signal }).then(parseReadyAnswer));
   return { isRunning, listen, ready };
-}
-
-/** Undefined for the empty text. @throws UsageError where it is no address */
-export function readListenAddress(listen: string): ListenAddress | undefined {
-  try {
-    return listen === "" ? undefined : parseListenAddress(listen);
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
-  }
 }

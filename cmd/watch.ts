@@ -4,7 +4,7 @@ import { createAttachmentStore } from "../lib/host/attachment-store.ts";
 import { systemClock } from "../lib/host/clock.ts";
 import { createConsul } from "../lib/host/consul.ts";
 import { createConsulSessions } from "../lib/host/consul-session.ts";
-import { parseConsulSettings } from "../lib/host/consul-settings.ts";
+import { type ConsulSettings, parseConsulSettings } from "../lib/host/consul-settings.ts";
 import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import { createIptables, readVariant } from "../lib/host/iptables.ts";
 import { openKernelLog } from "../lib/host/kernel-log.ts";
@@ -28,7 +28,7 @@ import { createRequestLimit } from "../watcher/request-limit.ts";
 import { startStatusKey } from "../watcher/status-key.ts";
 import { startWatch } from "../watcher/watch.ts";
 import { examples } from "./examples.ts";
-import { parseListenAddress } from "./listen-address.ts";
+import { type ListenAddress, parseListenAddress } from "./listen-address.ts";
 import { stateOptions } from "./options.ts";
 import { version } from "./version.ts";
 import { WATCH_LOCK } from "./watch-lock.ts";
@@ -56,12 +56,21 @@ export async function handler(options: WatchArguments): Promise<void> {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => stop.abort());
   const log = createPinoLog({ level: options.logLevel, destination: process.stdout });
-  await whileAlone(() => run(options, { log, signal: stop.signal }), { log, signal: stop.signal });
+  // Before the wait for another watcher to end: what is wrong in them is told at once.
+  const settings = { consul: parseConsulSettings(process.env), address: parseListenAddress(options.listen) };
+  const context = { log, signal: stop.signal };
+  await whileAlone(() => run(options, { ...context, ...settings }), context);
 }
 
 interface WatchContext {
   readonly log: Log;
   readonly signal: AbortSignal;
+}
+
+interface WatchSettings {
+  readonly consul: ConsulSettings;
+  /** Undefined: nothing is served. */
+  readonly address: ListenAddress | undefined;
 }
 
 async function whileAlone(work: () => Promise<void>, { log, signal }: WatchContext): Promise<void> {
@@ -85,7 +94,8 @@ async function whileAlone(work: () => Promise<void>, { log, signal }: WatchConte
   }
 }
 
-async function run(options: WatchArguments, { log, signal }: WatchContext): Promise<void> {
+async function run(options: WatchArguments, context: WatchContext & WatchSettings): Promise<void> {
+  const { log, signal, address } = context;
   const { stateDir, cacheDir, node, prefix, resync, listen } = options;
   const path = process.env["PATH"];
   // Only a watcher writes these, and no other one runs.
@@ -100,8 +110,8 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
   const variant = await readVariant({ path });
   const families = ([4, 6] as const).filter((family) => iptables.has(family) && hostInterfaces.hasFamily(family));
   const metrics = createMetrics({ iptables, families, clock: systemClock, log });
-  const consul = createConsul(parseConsulSettings(process.env));
-  const sessions = createConsulSessions(parseConsulSettings(process.env));
+  const consul = createConsul(context.consul);
+  const sessions = createConsulSessions(context.consul);
   const limit = createRequestLimit({ clock: systemClock });
   const observed = createObserved(readObserved(stateDir, { log }), {
     kernelLog: openKernelLog({ prefix: LOG_PREFIX, log }),
@@ -151,9 +161,9 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
     },
   );
   const listener = createListener({ state: watcher.state, metrics });
-  if (listen !== "") {
+  if (address) {
     listener.on("error", (error) => log.error({ listen, error: String(error) }, "Cannot serve health and metrics"));
-    listener.listen(parseListenAddress(listen));
+    listener.listen(address);
   }
   await Promise.all([watcher.ended, statusKey.ended]);
   observed.close();

@@ -20,7 +20,12 @@ import type { ContainerRequest } from "./request.ts";
  */
 export async function check(request: ContainerRequest, { config, ports }: DescribeOptions): Promise<void> {
   const description = describeAttachment(request, { config, ports });
-  const attachment = { ...description, chain: ports.store.chainFor(description), addedAt: "", sequence: 0 };
+  const attachment = {
+    ...description,
+    chain: ports.store.chainFor(description, { isReadOnly: true }),
+    addedAt: "",
+    sequence: 0,
+  };
   const failures = await Promise.all(
     familiesToFilter(attachment, ports).map(async (family) => {
       const chains = protectedChains(attachment, family);

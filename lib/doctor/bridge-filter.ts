@@ -20,7 +20,10 @@ export function checkBridgeFilter(facts: BridgeFilterFacts): readonly Check[] {
 function checkFamily(family: Family, { users, hasFamily, isOn }: BridgeFilterFacts): Check {
   const name = family === 4 ? "bridge-nf-call-iptables" : "bridge-nf-call-ip6tables";
   const [user] = users;
-  if (isOn[family] === true) return ok(name, `${name} is on`);
+  if (isOn[family] === true) {
+    const unseen = user === undefined ? "" : "; frames with a VLAN tag stay unseen, README tells how to drop them";
+    return ok(name, `${name} is on${unseen}`);
+  }
   if (user === undefined) return ok(name, `${name} is not needed: nothing with outbound uses a bridge`);
   if (!hasFamily[family]) return ok(name, `${name} is not needed: this kernel has no IPv6`);
   const isLoaded = isOn[family] !== undefined;

@@ -25,8 +25,11 @@ export interface AttachmentStore extends AttachmentReader {
   readonly lookClosely: () => void;
   /** The attachment with this identity, if it has a readable file. */
   readonly find: (id: AttachmentId) => Attachment | undefined;
-  /** The chain that belongs to this identity, or the free name that it would get. */
-  readonly chainFor: (id: AttachmentId) => string;
+  /**
+   * The chain that belongs to this identity, or the free name that it would get. A file that cannot be read is set
+   * aside, unless `isReadOnly`.
+   */
+  readonly chainFor: (id: AttachmentId, options?: { readonly isReadOnly: boolean }) => string;
   /** Whether a file of this chain is there, readable or not. */
   readonly isRecorded: (chain: string) => boolean;
   /** Whether any file but this chain's is there. */
@@ -42,19 +45,18 @@ export function createAttachmentReader(stateDir: string, { log }: StoreOptions):
 
 export function createAttachmentStore(stateDir: string, { log }: StoreOptions): AttachmentStore {
   const folder = folderIn(stateDir);
-  const read = (chain: string): Attachment | undefined => readRecord(folder, { chain, log, isReadOnly: false });
-  const find = (id: AttachmentId): Attachment | undefined =>
+  const find = (id: AttachmentId, { isReadOnly = false } = {}): Attachment | undefined =>
     attachmentChainNames(id)
-      .map(read)
+      .map((chain) => readRecord(folder, { chain, log, isReadOnly }))
       .find((attachment) => attachment && isSameId(attachment, id));
   return {
     folder,
     ...createLister(folder, { log, isReadOnly: false }),
     find,
-    chainFor: (id) => {
+    chainFor: (id, { isReadOnly } = { isReadOnly: false }) => {
       const [first, second] = attachmentChainNames(id);
-      const taken = read(first);
-      return find(id)?.chain ?? (taken ? second : first);
+      const taken = readRecord(folder, { chain: first, log, isReadOnly });
+      return find(id, { isReadOnly })?.chain ?? (taken ? second : first);
     },
     isRecorded: (chain) => recordNames(folder).some(({ name }) => name === chain),
     hasOthers: (chain) => recordNames(folder).some(({ name }) => name !== chain),

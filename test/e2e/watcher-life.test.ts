@@ -402,6 +402,9 @@ describe.each(variants)("with iptables-%s", (backend) => {
     const third = await startWatcher(running.node, { args: ["--listen", ""] });
     await third.waitForLine("Another watcher runs on this node, waiting for it to end");
     expect(await endsWithin(third, "SIGTERM", 1_000)).toBe(0);
+    const wrong = await startWatcher(running.node, { env: { CONSUL_HTTP_ADDR: "http://admin:pass@127.0.0.1" } });
+    await waitUntil(() => wrong.exitCode() !== undefined, { what: "wrong settings to be told before the wait" });
+    expect(wrong.exitCode()).toBe(1);
     await watcher.kill();
     await second.waitForLine(inSync);
     const putAtMs = await running.put("global/allow", acceptTo(running, 1000));

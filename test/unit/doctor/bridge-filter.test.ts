@@ -13,6 +13,12 @@ test("both settings on are good", () => {
   expect(states(checkBridgeFilter(used))).toEqual(["ok bridge-nf-call-iptables", "ok bridge-nf-call-ip6tables"]);
 });
 
+test("one that is on shows no frame with a VLAN tag, and says so where a bridge is used", () => {
+  const messages = (facts: BridgeFilterFacts) => checkBridgeFilter(facts).map(({ message }) => message);
+  expect(messages(used)).toEqual([containing("VLAN tag"), containing("VLAN tag")]);
+  expect(messages({ ...used, users: [] }).join("\n")).not.toContain("VLAN");
+});
+
 test("one that is off is a problem where a bridge is used, and says how to turn it on", () => {
   const [off, on] = checkBridgeFilter({ ...used, isOn: { 4: false, 6: true } });
   expect(off).toMatchObject({

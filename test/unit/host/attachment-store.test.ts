@@ -169,6 +169,13 @@ describe("a record that cannot be read", () => {
     expect(store.list()).toEqual({ attachments: [two], unreadable: new Set() });
   });
 
+  test("stays where it is for who only reads, as CHECK does", () => {
+    mkdirSync(folder);
+    writeFileSync(fileOf(two.chain), "{");
+    expect(store.chainFor(two, { isReadOnly: true })).toBe(two.chain);
+    expect(readdirSync(folder)).toEqual([`${two.chain}.json`]);
+  });
+
   test("goes with its chain", () => {
     mkdirSync(folder);
     writeFileSync(fileOf(two.chain), "{");
