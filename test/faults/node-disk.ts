@@ -28,6 +28,10 @@ const FOUND_MS = 15_000;
 /** State and cache folder are disks of their own, of a megabyte each. */
 export const nodeDisk: Group<NodeWorld> = {
   name: "The node's disks",
+  limits: [
+    "Where the cache's folder alone is full, an ADD gives its container the runtime rules that were saved last, until the " +
+      "watcher's next pass, which the ADD itself brings about; that they are not saved is logged.",
+  ],
   start: (backend, random) => startNodeWorld(backend, random, mountDisks),
   scenarios: [
     {
