@@ -3,7 +3,7 @@ import { compileAttachmentChain, compileDispatch } from "../netfilter/compile-at
 import { compileStaticChain } from "../netfilter/compile-shared.ts";
 import { findMainChains, isDispatchRule } from "../netfilter/main-chain.ts";
 import { FIREWALL_CHAIN } from "../netfilter/names.ts";
-import { parseRuleset, type ActualRule, type ActualRuleset } from "../netfilter/parse-ruleset.ts";
+import { leadsAlike, parseRuleset, type ActualRule, type ActualRuleset } from "../netfilter/parse-ruleset.ts";
 import { FORMAT, renderChain, renderRule, type RenderedRule } from "../netfilter/render-rule.ts";
 import type { Family } from "../policy/address.ts";
 import type { Attachment } from "../policy/attachment.ts";
@@ -96,8 +96,9 @@ function isOtherFormat(rules: readonly ActualRule[]): boolean {
 /** Whether `wanted` is among the rules in this order; runtime rules may stand between. */
 function holdsInOrder(rules: readonly ActualRule[], wanted: readonly RenderedRule[]): boolean {
   let next = 0;
-  for (const { hash, target } of rules) {
-    if (hash !== undefined && hash === wanted[next]?.hash && target === wanted[next]?.target) next++;
+  for (const rule of rules) {
+    const looked = wanted[next];
+    if (looked && rule.hash === looked.hash && leadsAlike(rule, looked)) next++;
   }
   return next === wanted.length;
 }

@@ -1,6 +1,6 @@
 import type { Family } from "../policy/address.ts";
-import { FIREWALL_CHAIN, isOwnChainName, isPlainChainName } from "./names.ts";
-import type { ActualRule, ActualRuleset } from "./parse-ruleset.ts";
+import { FIREWALL_CHAIN, isPlainChainName } from "./names.ts";
+import { isGoto, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
 import { renderRule, type RenderedRule } from "./render-rule.ts";
 
 /** The comment of the firewall plugin's jump to the admin chain (plugins/meta/firewall/iptables.go). */
@@ -62,8 +62,9 @@ export function renderMainJump(name: string, family: Family): RenderedRule {
  * Whether a rule is our jump to what it leads to, to the letter. One that somebody gave another target or a condition
  * keeps our comment, but cannot be deleted by our text: trying would fail the whole transaction, each time.
  */
-export function isMainJump({ hash, target, text }: ActualRule, family: Family): boolean {
-  if (hash === undefined || target === undefined) return false;
+export function isMainJump(rule: ActualRule, family: Family): boolean {
+  const { hash, target, text } = rule;
+  if (hash === undefined || target === undefined || isGoto(rule)) return false;
   return isPlainChainName(target) && isUnconditional(text) && hash === renderMainJump(target, family).hash;
 }
 
@@ -98,7 +99,7 @@ function planJumps(chain: string, { wanted, mains, rules, family }: JumpOptions)
     ours.length === wanted.length && wanted.every((main) => inFront.some((rule) => rule.target === main.name));
   if (isRight) return [];
   const others = rules.filter((rule) => !isOurs(rule));
-  const position = leading(others, (rule) => ADMIN_COMMENT.test(rule.text)).length + 1;
+  const position = leading(others, isAdminJump).length + 1;
   return [
     ...ours.map((rule) => `-D ${chain} ${renderMainJump(rule.target ?? "", family).text}`),
     ...wanted.map((main) => `-I ${chain} ${position} ${renderMainJump(main.name, family).text}`),
@@ -110,7 +111,7 @@ function jumpsInFront(
   rules: readonly ActualRule[],
   { mains, family }: Pick<JumpOptions, "mains" | "family">,
 ): readonly ActualRule[] {
-  const isPassed = (rule: ActualRule): boolean => isHarmless(rule, mains) || ADMIN_COMMENT.test(rule.text);
+  const isPassed = (rule: ActualRule): boolean => isHarmless(rule, mains) || isAdminJump(rule);
   return leading(rules, isPassed).filter((rule) => isJumpToOneOf(mains, rule, family));
 }
 
@@ -118,9 +119,18 @@ function isJumpToOneOf(mains: readonly MainChain[], rule: ActualRule, family: Fa
   return mains.some(({ name }) => name === rule.target) && isMainJump(rule, family);
 }
 
-function isHarmless({ target }: ActualRule, mains: readonly MainChain[]): boolean {
-  if (target === undefined || HARMLESS_TARGETS.has(target) || ISOLATION_CHAIN.test(target)) return true;
-  return isOwnChainName(target) || mains.some((main) => main.name === target);
+/**
+ * Whether a packet that a rule lets on comes to the next one. It does not after a goto, whatever chain that leads to.
+ * A name like our chains' says nothing of what is in a chain: the Go plugin's have accepts.
+ */
+function isHarmless(rule: ActualRule, mains: readonly MainChain[]): boolean {
+  const { target } = rule;
+  if (target === undefined || HARMLESS_TARGETS.has(target)) return true;
+  return !isGoto(rule) && (ISOLATION_CHAIN.test(target) || mains.some((main) => main.name === target));
+}
+
+function isAdminJump(rule: ActualRule): boolean {
+  return ADMIN_COMMENT.test(rule.text) && !isGoto(rule);
 }
 
 /** No condition but a comment. */

@@ -1,4 +1,4 @@
-import type { ActualRule } from "./parse-ruleset.ts";
+import { isGoto, type ActualRule } from "./parse-ruleset.ts";
 import type { RenderedChain } from "./render-rule.ts";
 
 /**
@@ -107,8 +107,9 @@ function identities(rules: readonly ActualRule[]): readonly string[] {
 }
 
 /** A rule whose target somebody has changed is another one, though it keeps our comment. */
-function identityOf({ hash = "", target = "" }: Pick<ActualRule, "hash" | "target">): string {
-  return `${hash} ${target}`;
+function identityOf(rule: Pick<ActualRule, "hash" | "target" | "text">): string {
+  const { hash = "", target = "" } = rule;
+  return `${hash} ${isGoto(rule) ? "-g" : "-j"} ${target}`;
 }
 
 function isSameList<T>(left: readonly T[], right: readonly T[]): boolean {

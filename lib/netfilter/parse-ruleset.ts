@@ -51,6 +51,25 @@ export function chainsThatReach(target: string, actual: ActualRuleset): readonly
   return [...actual].filter(([, rules]) => rules.some((rule) => rule.target === target)).map(([name]) => name);
 }
 
+/** What of a rule says where it leads. */
+export interface Leading {
+  readonly text: string;
+  readonly target?: string | undefined;
+}
+
+/**
+ * Whether a rule never comes back: after a goto the packet goes on behind the rule that led to this chain, and from a
+ * built-in chain to its policy (iptables(8)). A goto takes no options, so that it ends a rule.
+ */
+export function isGoto({ text, target }: Leading): boolean {
+  return target !== undefined && ` ${text}`.endsWith(` -g ${target}`);
+}
+
+/** Whether two rules lead to the same place, and come back from there alike. */
+export function leadsAlike(left: Leading, right: Leading): boolean {
+  return left.target === right.target && isGoto(left) === isGoto(right);
+}
+
 function rulesOf(chains: Map<string, ActualRule[]>, name: string): ActualRule[] {
   const known = chains.get(name);
   if (known) return known;

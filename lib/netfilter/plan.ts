@@ -4,7 +4,7 @@ import type { CompiledNode } from "./compile-node.ts";
 import { chainsOfScopes, type CompiledAttachment } from "./compiled.ts";
 import { dispatchInterface, dispatchRules, findMainChains, isDispatchRule, isForeignDispatch } from "./main-chain.ts";
 import { isAcceptScopeChain, isAttachmentChain, isOwnChainName, isPlainChainName } from "./names.ts";
-import { chainsThatReach, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
+import { chainsThatReach, leadsAlike, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
 import { prefixesToRead } from "./read-first.ts";
 import type { RenderedChain, RenderedRule } from "./render-rule.ts";
 
@@ -130,8 +130,9 @@ export function isSame(wanted: RenderedChain, actual: readonly ActualRule[] | un
  * By its hash, and by its target: of a rule that was changed with its comment, as by an edited listing that was restored,
  * that shows. A condition that was changed so does not: the kernel prints conditions in words of its own.
  */
-function isSameRule({ hash, target }: RenderedRule, actual: ActualRule | undefined): boolean {
-  return hash === (actual?.hash ?? actual?.text) && (actual?.hash === undefined || actual.target === target);
+function isSameRule(wanted: RenderedRule, actual: ActualRule | undefined): boolean {
+  if (actual?.hash === undefined) return wanted.hash === actual?.text;
+  return wanted.hash === actual.hash && leadsAlike(wanted, actual);
 }
 
 /** Ours by name and by content: the Go plugin's chains have such names too, and guard containers that still run. */
@@ -177,8 +178,9 @@ function canWriteUnread({ name, rules: wanted }: RenderedChain, { node, actual }
 }
 
 /** Not ours, or ours with another target. */
-function isAltered({ hash, target }: ActualRule, wanted: readonly RenderedRule[]): boolean {
-  return hash === undefined || wanted.some((rule) => rule.hash === hash && rule.target !== target);
+function isAltered(actual: ActualRule, wanted: readonly RenderedRule[]): boolean {
+  const { hash } = actual;
+  return hash === undefined || wanted.some((rule) => rule.hash === hash && !leadsAlike(rule, actual));
 }
 
 /** An attachment's own chain is never empty unless somebody emptied it. */

@@ -1,6 +1,6 @@
 import { editChain } from "./edit-chain.ts";
 import { isOwnChainName } from "./names.ts";
-import { parseRuleset, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
+import { leadsAlike, parseRuleset, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
 import type { Plan } from "./plan.ts";
 
 /**
@@ -67,9 +67,9 @@ export function renderListing(chains: readonly string[]): string {
 function readsAlike(left: readonly ActualRule[], right: readonly ActualRule[]): boolean {
   return (
     left.length === right.length &&
-    left.every(({ hash, text, target }, index) => {
+    left.every((rule, index) => {
       const other = right[index];
-      return (hash ?? text) === (other?.hash ?? other?.text) && target === other?.target;
+      return other && (rule.hash ?? rule.text) === (other.hash ?? other.text) && leadsAlike(rule, other);
     })
   );
 }

@@ -7,10 +7,15 @@ import { applyAnswer, createSnapshot } from "../../watcher/snapshot.ts";
 import { CONSUL_CORPUS } from "./corpus/consul-http.ts";
 import { fuzz } from "./support/campaign.ts";
 import { claim, claimSame } from "./support/claim.ts";
-import { AT_ONCE, hostileAnswers, startHostileConsul, type HostileConsul } from "./support/hostile-consul.ts";
+import { AT_ONCE, hostileAnswers, isEnding, startHostileConsul, type HostileConsul } from "./support/hostile-consul.ts";
+import { startLoopClock, type LoopClock } from "./support/loop-clock.ts";
 
-const LIMITS = { slackMs: 100, maxBodyBytes: 100_000 };
-/** Beyond the limit: a machine under load takes its time to run what is due. */
+/** For answers that hold up who reads them: each of the campaign's steps waits as long. */
+const SHORT_MS = 100;
+/** For the others, which come at once: a machine under load must not make errors of them. */
+const AMPLE_MS = 10_000;
+const MOST_BODY_BYTES = 100_000;
+/** Beyond the limit, by the clock of this process: sixty reads and their server share its thread. */
 const GRACE_MS = 5000;
 const MOST_MEMORY_BYTES = 400 * 1024 * 1024;
 const PREFIX = "outbound/rules/";
@@ -18,13 +23,18 @@ const PREFIX = "outbound/rules/";
 const seen = { answers: 0, errors: 0 };
 
 let server: HostileConsul;
+let clock: LoopClock;
 beforeAll(async () => {
   server = await startHostileConsul();
+  clock = startLoopClock();
 });
-afterAll(() => server.close());
+afterAll(async () => {
+  clock.stop();
+  await server.close();
+});
 
 fuzz("Consul's answers", {
-  inputs: { short: 3000, long: 60_000 },
+  inputs: { short: 3000, long: 40_000 },
   size: AT_ONCE,
   isShrunk: false,
   arbitrary: hostileAnswers(),
@@ -33,7 +43,7 @@ fuzz("Consul's answers", {
     server.serve(answers);
     await Promise.all(
       answers.map((answer, number) =>
-        readOnce(`${server.url}/${number}`).catch((cause: unknown) => {
+        readOnce(`${server.url}/${number}`, isEnding(answer) ? AMPLE_MS : SHORT_MS).catch((cause: unknown) => {
           throw new Error(`Cannot read ${JSON.stringify(answer).slice(0, 4000)}`, { cause });
         }),
       ),
@@ -49,13 +59,14 @@ test("some answers were good and some were none, and memory was not filled", () 
 });
 
 /** An answer that can be taken in and remembered, or one of our errors, within the bound. */
-async function readOnce(url: string): Promise<void> {
-  const consul = createConsul(parseConsulSettings({ CONSUL_HTTP_ADDR: url }), LIMITS);
-  const startedMs = performance.now();
+async function readOnce(url: string, slackMs: number): Promise<void> {
+  const limits = { slackMs, maxBodyBytes: MOST_BODY_BYTES };
+  const consul = createConsul(parseConsulSettings({ CONSUL_HTTP_ADDR: url }), limits);
+  const startedMs = clock.nowMs();
   const answer = await read(consul);
   consul.close();
-  const tookMs = performance.now() - startedMs;
-  claim(tookMs < LIMITS.slackMs + GRACE_MS, "an answer comes within the bound", tookMs);
+  const tookMs = clock.nowMs() - startedMs;
+  claim(tookMs < slackMs + GRACE_MS, "an answer comes within the bound", tookMs);
   if (answer === undefined) {
     seen.errors += 1;
     return;

@@ -16,12 +16,14 @@ import { runCommand } from "../support/command.ts";
 import { iptablesIn } from "../support/iptables-in.ts";
 import { parseOwnJson } from "../support/json.ts";
 import { createNode, type ClientNode } from "../support/network-namespace.ts";
+import { FILES_CORPUS } from "./corpus/texts.ts";
 import { attachedAfter, isNewest } from "./support/attached.ts";
 import { cagePlugin, type CagedPlugin } from "./support/caged-plugin.ts";
 import { fuzz } from "./support/campaign.ts";
 import { claimSame } from "./support/claim.ts";
 import { claimAnswer } from "./support/claim-answer.ts";
 import { damagedBytes } from "./support/damaged-text.ts";
+import { isMisread } from "./support/misread-json.ts";
 import { values } from "./support/kv-cases.ts";
 import { pluginCases, type PluginRequest } from "./support/plugin-cases.ts";
 import { NODE } from "./support/runtime-rule-sets.ts";
@@ -51,7 +53,7 @@ afterAll(async () => {
 });
 
 fuzz("the executable as a plugin", {
-  inputs: { short: 30, long: 1500 },
+  inputs: { short: 30, long: 600 },
   arbitrary: pluginCases(),
   check: async ({ requests, runtimeRules, phase }) => {
     const known = runtimeRules && lasting(runtimeRules);
@@ -71,7 +73,7 @@ fuzz("the executable as a plugin", {
 });
 
 fuzz("the executable as a plugin, with bytes that are no text", {
-  inputs: { short: 20, long: 1500 },
+  inputs: { short: 20, long: 600 },
   arbitrary: pluginCases().chain(({ requests: [request] }) => {
     const { env, stdin } = asProcess(request ?? { env: {}, stdin: "" });
     const bytesOf = (text = "") => damagedBytes(fc.constant(new TextEncoder().encode(text)));
@@ -87,20 +89,20 @@ fuzz("the executable's rules validate", {
   size: FILES,
   isShrunk: false,
   arbitrary: fc.array(values(), { minLength: FILES, maxLength: FILES }),
+  corpus: FILES_CORPUS,
   check: async (contents) => {
     const folder = join(directory, "files");
     await rm(folder, { recursive: true, force: true });
     await mkdir(folder);
     const nameOf = (index: number): string => join(folder, `${String(index).padStart(4, "0")}.json`);
     for (const [index, bytes] of contents.entries()) await writeFile(nameOf(index), bytes);
-    const { stdout, exitCode } = await runCommand([outboundPath, "rules", "validate", "--json", folder], {
-      allowFailure: true,
-    });
-    const { files } = parseOwnJson<{ readonly files: readonly FileReport[] }>(stdout);
+    const { files, exitCode } = await validateWith([outboundPath], folder);
     claimSame(files.length, (await readdir(folder)).length, "each file is reported");
     claimSame(exitCode, files.every(({ isValid }) => isValid) ? 0 : 1, "the exit code says whether all are valid");
+    const isAnyMisread = contents.some((bytes) => isMisread(new TextDecoder().decode(bytes)));
+    const underBun = isAnyMisread ? await validateWith(["bun", "cmd/outbound.ts"], folder) : undefined;
     for (const [index, bytes] of contents.entries()) {
-      const expected = validateFile(nameOf(index), { bytes, nowMs: Date.now() });
+      const expected = underBun?.files[index] ?? validateFile(nameOf(index), { bytes, nowMs: Date.now() });
       claimSame(files[index]?.isValid, expected.isValid, "the executable judges as its sources do");
       claimSame(files[index]?.issues, expected.issues, "the executable says what its sources say");
     }
@@ -111,9 +113,21 @@ test("the executable attached some and refused some", () => {
   for (const count of Object.values(seen)) expect(count).toBeGreaterThan(0);
 });
 
+async function validateWith(
+  outbound: readonly string[],
+  folder: string,
+): Promise<{ readonly files: readonly FileReport[]; readonly exitCode: number }> {
+  const command = [...outbound, "rules", "validate", "--json", folder];
+  const { stdout, exitCode } = await runCommand(command, { allowFailure: true });
+  return { ...parseOwnJson<{ readonly files: readonly FileReport[] }>(stdout), exitCode };
+}
+
+/** The kernel gives no process longer ones (MAX_ARG_STRLEN, 128 KiB), nor all of them together much more. */
+const LONGEST_VARIABLE = 30_000;
+
 /** What a process can be given: no NUL in its environment, no half of a surrogate pair anywhere. */
 function asProcess({ env, stdin }: PluginRequest): PluginRequest {
-  const clean = (text: string): string => text.toWellFormed().replaceAll("\0", "");
+  const clean = (text: string): string => text.slice(0, LONGEST_VARIABLE).toWellFormed().replaceAll("\0", "");
   const cleaned: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(env)) cleaned[name] = value === undefined ? value : clean(value);
   return { env: cleaned, stdin: stdin.toWellFormed() };

@@ -17,7 +17,7 @@ import { claimPrintable } from "./support/terminal.ts";
 const seen = { valid: 0, wrong: 0 };
 
 fuzz("files of rules", {
-  inputs: { short: 3000, long: 70_000 },
+  inputs: { short: 3000, long: 40_000 },
   arbitrary: fc.tuple(fc.oneof(fc.constantFrom("a.json", "a.conflist", "<stdin>"), hostileTexts()), contents()),
   corpus: FILE_CORPUS,
   check: ([name, bytes]) => {

@@ -1,5 +1,5 @@
 /**
- * `npm run test:fuzz`: the fuzz suite alone, in the form that `npm test` runs.
+ * `npm run test:fuzz`: the fuzz suite alone, in the form that `npm test` runs. README.md says what it claims.
  *
  * usage: npm run test:fuzz -- [--long] [--seed N]
  *   --long    at least a million inputs; takes about an hour

@@ -23,7 +23,7 @@ const known = {
 const seen = { read: 0, attributed: 0 };
 
 fuzz("lines of the kernel's log", {
-  inputs: { short: 15_000, long: 150_000 },
+  inputs: { short: 15_000, long: 200_000 },
   arbitrary: damagedText(logLines()),
   corpus: LOG_LINE_CORPUS,
   check: (line) => {

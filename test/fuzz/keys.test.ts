@@ -11,7 +11,7 @@ import { anyScopes, names } from "./support/named-scopes.ts";
 const SAFE_KEY = /^[A-Za-z0-9._=-]+(?:\/[A-Za-z0-9._=-]+)+$/;
 
 fuzz("scopes as keys", {
-  inputs: { short: 6000, long: 120_000 },
+  inputs: { short: 4000, long: 60_000 },
   arbitrary: fc.tuple(namedScopes(), namedScopes()),
   corpus: SCOPE_CORPUS,
   check: ([one, other]) => {
@@ -29,7 +29,7 @@ fuzz("scopes as keys", {
 });
 
 fuzz("keys as scopes", {
-  inputs: { short: 6000, long: 120_000 },
+  inputs: { short: 6000, long: 150_000 },
   arbitrary: damagedText(
     fc.oneof(
       namedScopes()

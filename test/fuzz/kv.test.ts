@@ -24,7 +24,7 @@ const STRIDE = 5;
 const seen = { inForce: 0, rejected: 0, passed: 0, stopped: 0 };
 
 fuzz("values of KV", {
-  inputs: { short: 8000, long: 200_000 },
+  inputs: { short: 8000, long: 80_000 },
   arbitrary: fc.oneof(
     values(),
     fc.nat().map((seed) => mutatedRuleSets({ seed, count: 1 }).next().value?.value ?? new Uint8Array()),
@@ -42,7 +42,7 @@ fuzz("values of KV", {
 });
 
 fuzz("KV as a node follows it", {
-  inputs: { short: 700, long: 40_000 },
+  inputs: { short: 500, long: 6000 },
   arbitrary: kvCases(),
   corpus: KV_CORPUS,
   check: (one) => {

@@ -13,7 +13,7 @@ import { claimNotWider } from "./support/wider.ts";
 const seen = { attached: 0, refused: 0, passed: 0, stopped: 0 };
 
 fuzz("the plugin's stdin and environment", {
-  inputs: { short: 2000, long: 100_000 },
+  inputs: { short: 1000, long: 12_000 },
   arbitrary: pluginCases(),
   corpus: PLUGIN_CORPUS,
   check: async (one: PluginCase) => {

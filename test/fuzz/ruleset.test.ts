@@ -55,7 +55,7 @@ const interfaces = { exists: () => true };
 const seen = { repaired: 0, passed: 0, stopped: 0 };
 
 fuzz("listings of the filter table", {
-  inputs: { short: 800, long: 60_000 },
+  inputs: { short: 800, long: 40_000 },
   arbitrary: listingCases(),
   corpus: LISTING_CORPUS,
   check: async ({ runtimeRules, edits, noise }) => {
@@ -77,7 +77,7 @@ fuzz("listings of the filter table", {
 });
 
 fuzz("tables that others have changed", {
-  inputs: { short: 500, long: 30_000 },
+  inputs: { short: 500, long: 8000 },
   arbitrary: driftCases(),
   corpus: DRIFT_CORPUS,
   check: async ({ runtimeRules, edits, phase }) => {

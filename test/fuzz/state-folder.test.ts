@@ -22,7 +22,7 @@ const attachments = [RECORDED, attachmentOf({ containerId: "two" }), attachmentO
 const WRITTEN_MS = 1;
 
 fuzz("a node's state and cache folders", {
-  inputs: { short: 1000, long: 40_000 },
+  inputs: { short: 1000, long: 12_000 },
   arbitrary: sabotages(),
   corpus: FOLDER_CORPUS,
   check: (all) => {

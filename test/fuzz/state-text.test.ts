@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { formatRuntimeRules, parseRuntimeRules } from "../../lib/host/runtime-rules-text.ts";
+import { checksumOf, formatRuntimeRules, parseRuntimeRules } from "../../lib/host/runtime-rules-text.ts";
 import { formatObserved, parseObserved, type ObservedConnection } from "../../lib/observed/connection.ts";
 import { formatAttachment, parseAttachment } from "../../lib/policy/attachment-record.ts";
 import { keysOf } from "../../lib/policy/scope.ts";
@@ -13,13 +13,17 @@ import { damagedText } from "./support/damaged-text.ts";
 
 const recordText = formatAttachment(RECORDED);
 const cacheText = formatRuntimeRules(CACHED, { latestMs: 1 });
+const cacheLines = cacheText
+  .split("\n")
+  .filter((line) => line.startsWith('{"key"'))
+  .map((line): unknown => JSON.parse(line.replace(/,$/, "")));
 const chooseAll = () => () => true;
 const chooseOwn = keysOf(RECORDED);
 /** So that a parser that refuses everything is not taken for a careful one. */
 let taken = 0;
 
 fuzz("attachment records", {
-  inputs: { short: 5000, long: 100_000 },
+  inputs: { short: 5000, long: 120_000 },
   arbitrary: fc.oneof(damagedText(fc.constant(recordText)), damagedJson(fc.constant(JSON.parse(recordText)))),
   corpus: RECORD_CORPUS,
   check: (text) => {
@@ -31,7 +35,7 @@ fuzz("attachment records", {
 });
 
 fuzz("cached runtime rules", {
-  inputs: { short: 5000, long: 100_000 },
+  inputs: { short: 5000, long: 180_000 },
   arbitrary: damagedText(fc.constant(cacheText)),
   corpus: CACHE_CORPUS,
   check: (text) => {
@@ -42,6 +46,26 @@ fuzz("cached runtime rules", {
       const whole = parseRuntimeRules(cacheText, { choose });
       claimSame(parsed, whole, "damaged runtime rules are refused, or say what they said");
     }
+  },
+});
+
+fuzz("cached runtime rules of another version, whose checksum is right", {
+  inputs: { short: 2000, long: 60_000 },
+  arbitrary: fc.array(damagedJson(fc.constantFrom(...cacheLines)), { maxLength: 3 }),
+  check: (lines) => {
+    const text = cacheOf(lines.map((line) => line.replaceAll("\n", " ")));
+    const parsed = attempt(() => parseRuntimeRules(text, { choose: chooseAll }));
+    if (parsed === undefined) return;
+    taken += 1;
+    const { rules, refused } = parsed;
+    claimSame(rules.ruleSets.length + refused.length, lines.length, "each rule set is taken, or told as refused");
+    claim(
+      refused.every(({ issues }) => issues.length > 0),
+      "a refusal has a reason",
+      refused,
+    );
+    const again = parseRuntimeRules(formatRuntimeRules(rules, { latestMs: 1 }), { choose: chooseAll });
+    claimSame(again.rules, rules, "what was read can be written and read again");
   },
 });
 
@@ -93,6 +117,14 @@ function attempt<T>(parse: () => T): T | undefined {
     if (!(error instanceof Error)) throw error;
     return undefined;
   }
+}
+
+/** As `formatRuntimeRules` puts a file together. */
+function cacheOf(lines: readonly string[]): string {
+  const body = `${lines.join(",\n")}${lines.length > 0 ? "\n" : ""}]}\n`;
+  const head = { format: 1, node: "n1", latestMs: 1 };
+  const text = JSON.stringify({ ...head, checksum: checksumOf({ ...head, body }), ruleSets: [] });
+  return `${text.slice(0, -2)}\n${body}`;
 }
 
 function observed(): readonly ObservedConnection[] {

@@ -230,6 +230,20 @@ describe.each(variants)("on a node with iptables-%s, the command line", (backend
     });
   });
 
+  test("puts its jumps before a goto, which packets do not come back from, whatever chain it leads to", async () => {
+    const [address] = node.outside.v6;
+    const chain = "CNI-OUT-0123456789abcdef0123";
+    await inBothFamilies(node, `-N ${chain}`, `-I FORWARD -g ${chain}`);
+    expect(await first.canReach({ address, port: 5432 })).toBe(true);
+    const { stderr } = await outbound(node, "reconcile");
+    expect(stderr).toContain("Cannot remove chain: rules that are not ours lead to it");
+    expect(await first.canReach({ address, port: 5432 })).toBe(false);
+    expect(await first.canReach({ address, port: 443, timeoutMs: 2_000 })).toBe(true);
+
+    await inBothFamilies(node, `-D FORWARD -g ${chain}`);
+    await outboundJson<PassOutcome>(node, "reconcile");
+  });
+
   test("removes no runtime deny in a pass that does not know the runtime rules", async () => {
     const [, , address] = node.outside.v4;
     await rm(node.cacheDir, { recursive: true });

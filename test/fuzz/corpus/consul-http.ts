@@ -4,7 +4,7 @@ import type { HostileAnswer } from "../support/hostile-consul.ts";
 export const CONSUL_CORPUS: readonly Finding<readonly HostileAnswer[]>[] = [
   {
     was: "a ModifyIndex that no number holds made the cache of all rule sets unreadable",
-    input: ["1e300", "1.5", "9007199254740993", "-1"].map((index) => answerWith(index)),
+    input: ["1e300", "1.5", "9007199254740993", "-1", "-0"].map((index) => answerWith(index)),
   },
 ];
 

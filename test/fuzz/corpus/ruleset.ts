@@ -13,6 +13,7 @@ export const LISTING_CORPUS: readonly Finding<ListingCase>[] = [
       noise: [
         {
           at: 0,
+          replaced: 0,
           text: "\n:CNI-OUTBOUN\\D - [0:0]\n-A CNI-OUTBOUN\\D -s 10.88.0.2/32 -j CNI-OUT-0123456789abcdef0123\n",
         },
       ],
@@ -26,11 +27,35 @@ export const DRIFT_CORPUS: readonly Finding<DriftCase>[] = [
     was: "a jump of ours that now accepts: the text to delete it was refused, and every pass with it",
     input: { runtimeRules, edits: [retargeted(0)], phase: 0 },
   },
+  {
+    was: "an accept of somebody else's, with the comment --comment, passed for a rule without a target",
+    input: {
+      runtimeRules,
+      edits: [{ ...nowhere, kind: "insert", line: '-A FORWARD -m comment --comment "--comment" -j ACCEPT' }],
+      phase: 0,
+    },
+  },
+  ...["CNI-OUT-0123456789abcdef0123", "CNI-OUTBOUND", "CNI-FORWARD"].map((chain) => ({
+    was: `a goto to ${chain} in front of our jump passed for a jump, which packets come back from`,
+    input: {
+      runtimeRules,
+      edits: [{ ...nowhere, kind: "insert" as const, line: `-A FORWARD -g ${chain}` }, deleted(3)],
+      phase: 0,
+    },
+  })),
+  ...Array.from({ length: 60 }, (_, at) => ({
+    was: `rule ${at} as a goto passed for ours, a jump`,
+    input: { runtimeRules, edits: [{ ...nowhere, kind: "goto" as const, at }], phase: 0 },
+  })),
   ...Array.from({ length: 60 }, (_, at) => ({
     was: `rule ${at} with another target passed for ours`,
     input: { runtimeRules, edits: [retargeted(at)], phase: 0 },
   })),
 ];
+
+function deleted(at: number): TableEdit {
+  return { ...nowhere, kind: "delete", at };
+}
 
 function retargeted(at: number): TableEdit {
   return { ...nowhere, kind: "retarget", at };

@@ -30,6 +30,14 @@ export const STATUS_CORPUS: readonly Finding<string>[] = [
 /** Files for `outbound rules validate`, and their names. */
 export const FILE_CORPUS: readonly Finding<readonly [name: string, bytes: Uint8Array]>[] = [];
 
+/** Files that the executable and its sources judge one after another. */
+export const FILES_CORPUS: readonly Finding<readonly Uint8Array[]>[] = [
+  {
+    was: "a key that Node took for that of the file before, as the executable did not",
+    input: ["\\\\", "\\r", "\\n"].map((key) => new TextEncoder().encode(`{"rules":[],"mode":"audit","${key}":1}`)),
+  },
+];
+
 function statusWith(part: { readonly job: string; readonly allocations: readonly string[] }): string {
   return formatNodeStatus({ ...status, groups: group ? [{ ...group, ...part }] : [] });
 }

@@ -1,6 +1,7 @@
 import { parseCniArgs, parseJobRules } from "../../../lib/cni/args.ts";
 import { parsePluginConfig } from "../../../lib/cni/config.ts";
 import { isJsonObject } from "../../../lib/cni/json-object.ts";
+import { readValidAttachments } from "../../../lib/cni/valid-attachments.ts";
 import type { PluginOutcome } from "../../../lib/cni/run.ts";
 import type { Attachment } from "../../../lib/policy/attachment.ts";
 import { claim, claimSame } from "./claim.ts";
@@ -12,14 +13,23 @@ export interface Step {
   readonly stored: readonly Attachment[];
 }
 
-/** Whose containers may run: those whose last ADD succeeded, as the request itself describes them. */
-export function attachedAfter(
-  before: readonly Attachment[],
-  { request, outcome, stored }: Step,
-): readonly Attachment[] {
+/**
+ * Whose containers may run: those whose last ADD succeeded, as the request itself describes them. They stay on record
+ * as they are, whatever is asked for others or refused to themselves.
+ */
+export function attachedAfter(before: readonly Attachment[], step: Step): readonly Attachment[] {
+  const after = attachedAfterStep(before, step);
+  for (const each of after) {
+    const record = step.stored.find(({ chain }) => chain === each.chain);
+    claimSame(record, each, "who runs is on record as it was attached");
+  }
+  return after;
+}
+
+function attachedAfterStep(before: readonly Attachment[], { request, outcome, stored }: Step): readonly Attachment[] {
   const { CNI_COMMAND: command, CNI_CONTAINERID: containerId, CNI_IFNAME: ifname } = request.env;
   const isOther = (each: Attachment): boolean => each.containerId !== containerId || each.ifname !== ifname;
-  if (command === "GC") return before.filter((each) => stored.some(({ chain }) => chain === each.chain));
+  if (command === "GC") return before.filter((each) => !isCollected(each, request.stdin));
   if (command === "DEL") return before.filter(isOther);
   if (command !== "ADD" || outcome.exitCode !== 0) return before;
   const config: unknown = JSON.parse(request.stdin);
@@ -37,6 +47,18 @@ export function attachedAfter(
     "what is on record is what was asked for",
   );
   return [...before.filter((each) => !isIt(each)), record];
+}
+
+/** Whether GC is told that a container has gone: it need not be running, whatever GC could remove of it. */
+function isCollected({ network, containerId, ifname }: Attachment, stdin: string): boolean {
+  try {
+    const config: unknown = JSON.parse(stdin);
+    if (!isJsonObject(config) || config["name"] !== network) return false;
+    const valid = readValidAttachments(config);
+    return !valid.some((each) => each.containerId === containerId && each.ifname === ifname);
+  } catch {
+    return false;
+  }
 }
 
 /** Of attachments that were given one address or interface the newest owns it, and the others' packets are judged as its. */

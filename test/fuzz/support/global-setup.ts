@@ -3,11 +3,21 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { parseOwnJson } from "../../support/json.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
     readonly fuzz: { readonly seed: number; readonly isLong: boolean; readonly counts: string };
   }
+}
+
+/** What one campaign did. */
+export interface Account {
+  readonly name: string;
+  readonly tried: number;
+  /** Of this thread's processor time; of several inputs together where they are read at once. */
+  readonly slowestMs: number;
+  readonly seconds: number;
 }
 
 const SEEDS = 2 ** 31;
@@ -20,10 +30,15 @@ export default function setup(project: TestProject): () => void {
   project.provide("fuzz", { seed, isLong, counts });
   process.stdout.write(`fuzz: seed ${seed}${isLong ? ", long" : ""}\n`);
   return () => {
-    const inputs = readdirSync(counts).map((name) => Number(readFileSync(join(counts, name), "utf8")));
+    const accounts = readdirSync(counts).map((name) => parseOwnJson<Account>(readFileSync(join(counts, name), "utf8")));
     rmSync(counts, { recursive: true });
-    process.stdout.write(`fuzz: ${inputs.reduce((sum, count) => sum + count, 0)} inputs, seed ${seed}\n`);
+    for (const account of accounts.toSorted((a, b) => b.tried - a.tried)) process.stdout.write(line(account));
+    process.stdout.write(`fuzz: ${accounts.reduce((sum, { tried }) => sum + tried, 0)} inputs, seed ${seed}\n`);
   };
+}
+
+function line({ name, tried, slowestMs, seconds }: Account): string {
+  return `fuzz: ${String(tried).padStart(7)} of ${name}: ${seconds.toFixed(1)} s, slowest ${slowestMs.toFixed(0)} ms\n`;
 }
 
 function readSeed(text: string | undefined): number | undefined {

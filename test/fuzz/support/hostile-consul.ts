@@ -23,10 +23,12 @@ export function hostileAnswers(): fc.Arbitrary<readonly HostileAnswer[]> {
   return fc.array(hostileAnswer(), { minLength: AT_ONCE, maxLength: AT_ONCE });
 }
 
-/** Those after which nobody waits for more. */
+/** Whether nobody waits for more afterwards. */
+export function isEnding({ delivery, end }: HostileAnswer): boolean {
+  return end !== "keep" && (delivery === "whole" || delivery === "chunked" || delivery === "bad chunks");
+}
+
 export function endingAnswers(count: number): fc.Arbitrary<readonly HostileAnswer[]> {
-  const isEnding = ({ delivery, end }: HostileAnswer): boolean =>
-    end !== "keep" && (delivery === "whole" || delivery === "chunked" || delivery === "bad chunks");
   return fc.array(hostileAnswer().filter(isEnding), { minLength: count, maxLength: count });
 }
 

@@ -8,8 +8,10 @@ import { createAttachmentStore, type AttachmentStore } from "../../../lib/host/a
 import type { HostInterfaces } from "../../../lib/host/host-interfaces.ts";
 import { IptablesError } from "../../../lib/host/iptables-error.ts";
 import type { Iptables } from "../../../lib/host/iptables.ts";
+import { createCompiler } from "../../../lib/netfilter/compile-node.ts";
 import type { Family } from "../../../lib/policy/address.ts";
 import type { RuntimeRules } from "../../../lib/policy/runtime-rules.ts";
+import { sweep } from "../../../lib/sweep.ts";
 import { createFakeIptables } from "../../fakes/fake-iptables.ts";
 import { createMemoryLog } from "../../fakes/log.ts";
 
@@ -17,7 +19,10 @@ import { createMemoryLog } from "../../fakes/log.ts";
 export interface MemoryNode {
   readonly iptables: Iptables;
   readonly store: AttachmentStore;
-  /** One run of the plugin, as the executable makes it. */
+  /**
+   * One run of the plugin, as the executable makes it. Where it says that the kernel keeps what a failed ADD has changed,
+   * the watcher's next pass puts it right, on a kernel that takes it.
+   */
   readonly run: (env: Environment, stdin: string) => Promise<PluginOutcome>;
   readonly close: () => void;
 }
@@ -33,7 +38,8 @@ export interface MemoryNodeOptions {
 export function createMemoryNode({ runtimeRules, nowMs, families, refuses }: MemoryNodeOptions): MemoryNode {
   const directory = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "cni-outbound-fuzz-"));
   const log = createMemoryLog();
-  const iptables = refusing(createFakeIptables({ families }), refuses);
+  const kernel = createFakeIptables({ families });
+  const iptables = refusing(kernel, refuses);
   const store = createAttachmentStore(directory, { log });
   let uptime = 0;
   const host: PluginHost = {
@@ -49,13 +55,27 @@ export function createMemoryNode({ runtimeRules, nowMs, families, refuses }: Mem
       uptime: () => (uptime += 1),
     }),
   };
+  const pass = async (): Promise<void> => {
+    for (const family of families) {
+      const input = { runtimeRules: runtimeRules ?? { node: "", ruleSets: [] }, nowMs };
+      const node = createCompiler(family).compileNode(store.list().attachments, input);
+      await sweep(family, { node, gone: new Set(), interfaces, iptables: kernel, log });
+    }
+  };
   return {
     iptables,
     store,
-    run: (env, stdin) => runPlugin({ env, readStdin: () => stdin, version: "0.1.0" }, host),
+    run: async (env, stdin) => {
+      const known = log.lines.length;
+      const outcome = await runPlugin({ env, readStdin: () => stdin, version: "0.1.0" }, host);
+      if (log.lines.slice(known).some(({ message }) => message === NOT_PUT_BACK)) await pass();
+      return outcome;
+    },
     close: () => rmSync(directory, { recursive: true }),
   };
 }
+
+const NOT_PUT_BACK = "Cannot put back what a failed ADD has changed";
 
 /** Bridges and uplinks have no peer; what begins like a veth is plugged into the bridge. */
 const interfaces: HostInterfaces = {

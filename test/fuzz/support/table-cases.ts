@@ -21,7 +21,7 @@ export interface DriftCase {
 
 /** A change to a table, as any program with the right to may make it. */
 export interface TableEdit {
-  readonly kind: "delete" | "repeat" | "move" | "retarget" | "insert" | "flush" | "add chain";
+  readonly kind: "delete" | "repeat" | "move" | "retarget" | "goto" | "insert" | "flush" | "add chain";
   /** Which line or chain; more than there are start again. */
   readonly at: number;
   readonly to: number;
@@ -31,13 +31,19 @@ export interface TableEdit {
 
 export interface LineNoise {
   readonly at: number;
+  /** How many characters the text takes the place of: with one of each, a byte has become another. */
+  readonly replaced: number;
   readonly text: string;
 }
 
 const OUTER = ["FORWARD", "INPUT", "CNI-FORWARD", "CNI-OUTBOUND", "DOCKER-USER"] as const;
 
 export function listingCases(): fc.Arbitrary<ListingCase> {
-  const noise = fc.record({ at: fc.nat(10_000), text: fc.oneof(hostileTexts(), damagedText(lines())) });
+  const noise = fc.record({
+    at: fc.nat(10_000),
+    replaced: fc.constantFrom(0, 0, 0, 1, 1, 20),
+    text: fc.oneof(hostileTexts(), damagedText(lines()), fc.string({ minLength: 1, maxLength: 1 })),
+  });
   return fc.record({
     runtimeRules: runtimeRules(),
     edits: fc.array(tableEdits(), { maxLength: 3 }),
@@ -55,7 +61,18 @@ export function driftCases(): fc.Arbitrary<DriftCase> {
 
 function tableEdits(): fc.Arbitrary<TableEdit> {
   return fc.record({
-    kind: fc.constantFrom("delete", "delete", "repeat", "move", "retarget", "retarget", "insert", "flush", "add chain"),
+    kind: fc.constantFrom(
+      "delete",
+      "delete",
+      "repeat",
+      "move",
+      "retarget",
+      "retarget",
+      "goto",
+      "insert",
+      "flush",
+      "add chain",
+    ),
     at: fc.nat(10_000),
     to: fc.nat(10_000),
     line: lines(),
@@ -83,6 +100,8 @@ function lines(): fc.Arbitrary<string> {
     "-j DROP",
     "-j RETURN",
     "-g CNI-OUT-ACCEPT",
+    "-g CNI-OUTBOUND",
+    "-g CNI-FORWARD",
     "-j CNI-OUT-0123456789abcdef0123",
     "-g CNI-OUT-0123456789abcdef0123",
     "-j CNI-OUTBOUND",
@@ -125,6 +144,8 @@ function editOnce(lines: readonly string[], { kind, at, to, line, target }: Tabl
       return lines.toSpliced(index, 1).toSpliced(place, 0, rule);
     case "flush":
       return lines.filter((each) => !each.startsWith(`-A ${chain} `));
+    case "goto":
+      return lines.with(index, rule.replace(/ -j (CNI-\S+)$/, " -g $1"));
     case "retarget":
       return withChains(lines.with(index, rule.replace(/ -[jg] \S+.*$/, ` -j ${target}`)), `-j ${target}`);
   }
@@ -142,11 +163,11 @@ function withChains(lines: readonly string[], line: string): readonly string[] {
   return lines.toSpliced(1 + lines.indexOf("*filter"), 0, ...missing.map((name) => `:${name} - [0:0]`));
 }
 
-/** Text put between the lines of a listing, and into them; and what comes after the end of a pipe that broke. */
+/** Text put between the lines of a listing, into them and in place of parts; and what a pipe that broke lets through. */
 export function addNoise(listing: string, noise: readonly LineNoise[]): string {
-  return noise.reduce((text, { at, text: added }, index) => {
+  return noise.reduce((text, { at, replaced, text: added }, index) => {
     const place = at % Math.max(1, text.length);
     if (index === 0 && at % 7 === 0) return text.slice(0, place);
-    return `${text.slice(0, place)}${at % 2 === 0 ? `\n${added}\n` : added}${text.slice(place)}`;
+    return `${text.slice(0, place)}${at % 2 === 0 ? `\n${added}\n` : added}${text.slice(place + replaced)}`;
   }, listing);
 }

@@ -5,7 +5,7 @@ import type { Attachment } from "../../../lib/policy/attachment.ts";
 import { evaluateFor, type Packet } from "../../../lib/policy/evaluate.ts";
 import type { RuntimeContext } from "../../../lib/policy/runtime-rules.ts";
 import { sentBy } from "../../support/compiled-verdict.ts";
-import { createTracer, type TracedPacket } from "../../support/tracer.ts";
+import { createTracer, type Trace, type TracedPacket } from "../../support/tracer.ts";
 import { claim } from "./claim.ts";
 import { probesOf } from "./probes.ts";
 
@@ -26,7 +26,10 @@ export interface Passage {
   readonly stopped: number;
 }
 
-/** That no packet of these attachments gets past FORWARD that the reference evaluator stops. */
+/**
+ * That no packet of these attachments gets past FORWARD that the reference evaluator stops, nor past INPUT, for those
+ * whose traffic to the host is filtered.
+ */
 export async function claimNotWider({ attachments, context, iptables, phase }: Judged): Promise<Passage> {
   let [passed, stopped] = [0, 0];
   for (const family of [4, 6] as const) {
@@ -35,30 +38,39 @@ export async function claimNotWider({ attachments, context, iptables, phase }: J
     for (const attachment of attachments) {
       claimNoSpoofing(attachment, { send, family });
       for (const packet of probesFor(attachment, { context, family, phase })) {
-        const { verdict } = send(sentBy(attachment, packet));
-        if (verdict !== "accept") {
-          stopped += 1;
-          continue;
+        for (const hook of hooksOf(attachment)) {
+          const { verdict } = send(hook, sentBy(attachment, packet));
+          if (verdict !== "accept") {
+            stopped += 1;
+            continue;
+          }
+          passed += 1;
+          const decision = evaluateFor(attachment, packet, context);
+          claim(decision.verdict === "accept", "a packet passes that the reference evaluator stops", {
+            hook,
+            packet,
+            decision,
+            attachment,
+          });
         }
-        passed += 1;
-        const decision = evaluateFor(attachment, packet, context);
-        claim(decision.verdict === "accept", "a packet passes that the reference evaluator stops", {
-          packet,
-          decision,
-          attachment,
-        });
       }
     }
   }
   return { passed, stopped };
 }
 
-function tracerFrom(listing: string): (packet: TracedPacket) => ReturnType<ReturnType<typeof createTracer>> {
+type Hook = "FORWARD" | "INPUT";
+type Send = (hook: Hook, packet: TracedPacket) => Trace;
+
+function tracerFrom(listing: string): Send {
   const trace = createTracer(parseRuleset(listing));
-  return (packet) => trace({ start: "FORWARD", packet });
+  return (hook, packet) =>
+    trace({ start: hook, packet: hook === "INPUT" ? { ...packet, destinationType: "LOCAL" } : packet });
 }
 
-type Send = ReturnType<typeof tracerFrom>;
+function hooksOf({ policy }: Attachment): readonly Hook[] {
+  return policy.hostTraffic === "filter" ? ["FORWARD", "INPUT"] : ["FORWARD"];
+}
 
 /** That nothing passes which comes in through an attachment's interface with a source of somebody else's. */
 function claimNoSpoofing(
@@ -67,8 +79,10 @@ function claimNoSpoofing(
 ): void {
   if (attachment.hostInterface === undefined || !hasFamily(attachment, family)) return;
   const packet = sentBy(attachment, { family, destination: FOREIGN[family], protocol: "udp", port: 53 });
-  const { verdict } = send({ ...packet, source: FOREIGN[family] });
-  claim(verdict !== "accept", "a packet passes that has a source of somebody else's", { packet, attachment });
+  for (const hook of hooksOf(attachment)) {
+    const { verdict } = send(hook, { ...packet, source: FOREIGN[family] });
+    claim(verdict !== "accept", "a packet passes that has a source of somebody else's", { hook, packet, attachment });
+  }
 }
 
 const FOREIGN = { 4: "198.18.99.99", 6: "2001:db8:99::99" } as const;

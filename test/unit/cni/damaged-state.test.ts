@@ -8,6 +8,7 @@ import type { HostInterfaces } from "../../../lib/host/host-interfaces.ts";
 import { IptablesError } from "../../../lib/host/iptables-error.ts";
 import type { Iptables } from "../../../lib/host/iptables.ts";
 import { parseRuleset } from "../../../lib/netfilter/parse-ruleset.ts";
+import type { Family } from "../../../lib/policy/address.ts";
 import { createFakeIptables, type FakeIptables } from "../../fakes/fake-iptables.ts";
 import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
 
@@ -34,8 +35,8 @@ let directory: string;
 let kernel: FakeIptables;
 let log: MemoryLog;
 let store: AttachmentStore;
-/** Whether the kernel takes more than removals, and the disk lets records go. */
-let isWilling: boolean;
+/** Whether the kernel takes more than removals in a family, and the disk lets records go. */
+let isWilling: (family: Family) => boolean;
 let isWritable: boolean;
 
 beforeEach(() => {
@@ -43,13 +44,13 @@ beforeEach(() => {
   kernel = createFakeIptables();
   log = createMemoryLog();
   store = createAttachmentStore(directory, { log });
-  isWilling = true;
+  isWilling = () => true;
   isWritable = true;
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
 /** Returns the exit code. */
-async function run(command: "ADD" | "DEL"): Promise<number> {
+async function run(command: "ADD" | "DEL", more: Readonly<Record<string, unknown>> = {}): Promise<number> {
   const env = {
     CNI_COMMAND: command,
     CNI_CONTAINERID: "0f3c5d1e-0a1b-2c3d-4e5f-0123456789ab",
@@ -58,7 +59,7 @@ async function run(command: "ADD" | "DEL"): Promise<number> {
     CNI_PATH: "/opt/cni/bin",
   };
   const restore: Iptables["restore"] = async (family, text) => {
-    if (isWilling || text.includes("-X ")) return kernel.restore(family, text);
+    if (isWilling(family) || text.includes("-X ")) return kernel.restore(family, text);
     throw new IptablesError("refused", { input: text, stdout: "" });
   };
   const remove: AttachmentStore["remove"] = (chain) => {
@@ -75,7 +76,7 @@ async function run(command: "ADD" | "DEL"): Promise<number> {
     nowMs: () => 0,
     uptime: () => 1,
   };
-  const input = { env, readStdin: () => JSON.stringify(config), version: "0.1.0" };
+  const input = { env, readStdin: () => JSON.stringify({ ...config, ...more }), version: "0.1.0" };
   return (await runPlugin(input, { isOwnNetns: () => false, open: () => ports })).exitCode;
 }
 
@@ -99,10 +100,35 @@ test("a repeated ADD that the kernel refuses takes no chain from a container who
   const rules = await kernel.save(4);
   writeFileSync(join(store.folder, `${chain}.json`), "{");
   await kernel.restore(4, `*filter\n-F ${chain}\n-A ${chain} -j DROP\nCOMMIT\n`);
-  isWilling = false;
+  isWilling = () => false;
   expect(await run("ADD")).toBe(1);
   expect(await chains()).toEqual([chain]);
-  isWilling = true;
+  isWilling = () => true;
   expect(await run("ADD")).toBe(0);
   expect(await kernel.save(4)).toBe(rules);
+});
+
+const WIDER = { runtimeRules: [{ action: "ACCEPT" }], outboundRules: [{ host: "10.0.0.0/8", action: "ACCEPT" }] };
+
+test("a repeated ADD that the kernel refuses in one family changes no rule in the other, and no record", async () => {
+  expect(await run("ADD", { outboundRules: [{ host: "192.0.2.1", action: "ACCEPT" }] })).toBe(0);
+  const [before4, before6, recorded] = [await kernel.save(4), parseRuleset(await kernel.save(6)), store.list()];
+  const [chain = ""] = await chains();
+  isWilling = (family) => family === 6;
+  expect(await run("ADD", WIDER)).toBe(1);
+  expect(await kernel.save(4)).toBe(before4);
+  const after6 = parseRuleset(await kernel.save(6));
+  expect([...before6].map(([name]) => [name, after6.get(name)])).toEqual([...before6]);
+  expect(after6.get(chain)).toEqual(before6.get(chain));
+  expect(store.list()).toEqual(recorded);
+});
+
+test("a repeated ADD that can neither go on nor back says so, and leaves the record to the watcher as it was", async () => {
+  expect(await run("ADD")).toBe(0);
+  const recorded = store.list();
+  let accepted = 0;
+  isWilling = (family) => family === 6 && accepted++ === 0;
+  expect(await run("ADD", WIDER)).toBe(1);
+  expect(log.lines.at(-1)).toMatchObject({ level: "error", message: "Cannot put back what a failed ADD has changed" });
+  expect(store.list()).toEqual(recorded);
 });

@@ -52,6 +52,32 @@ describe("planAnchors", () => {
     expect(forward).toHaveLength(2);
   });
 
+  test.each([
+    ["an empty chain with a name like ours", "-g CNI-OUT-0123456789abcdef0123"],
+    ["its own main chain", `-g ${MAIN}`],
+    ["its own main chain with its own comment", JUMP.replace("-j", "-g")],
+    ["an isolation chain of the firewall plugin", "-g CNI-ISOLATION-STAGE-1"],
+  ])("comes before a goto, which no packet comes back from, to %s", async (_, goto) => {
+    const chains = [":CNI-OUT-0123456789abcdef0123 - [0:0]", ":CNI-ISOLATION-STAGE-1 - [0:0]"];
+    const { forward } = await anchored([main], ...FIREWALL_PLUGIN, ...chains, `-I FORWARD 1 ${goto}`);
+    expect(forward?.[0]).toBe(MAIN);
+    const last = await anchored([main], ...chains, `-I FORWARD 1 ${goto}`, `-A FORWARD ${JUMP}`);
+    expect(last.forward?.[0]).toBe(MAIN);
+  });
+
+  test("comes before the jump to the admin chain where somebody made it a goto", async () => {
+    const gone = FIREWALL_PLUGIN.map((line) => line.replace("-j CNI-ADMIN", "-g CNI-ADMIN"));
+    const { firewall } = await anchored([main], ...gone, `-A CNI-FORWARD ${JUMP}`);
+    expect(firewall).toEqual([MAIN, "CNI-ADMIN", "ACCEPT", "ACCEPT"]);
+  });
+
+  test("comes before a jump to a chain that only has a name like ours", async () => {
+    const chain = "CNI-OUT-0123456789abcdef0123";
+    const rules = [`:${chain} - [0:0]`, `-A ${chain} -j ACCEPT`, `-A FORWARD -j ${chain}`, `-A FORWARD ${JUMP}`];
+    const { forward } = await anchored([main], ...rules);
+    expect(forward).toEqual([MAIN, chain]);
+  });
+
   test("comes before an accept whose comment reads like an option", async () => {
     const { forward } = await anchored([main], "-A FORWARD -m comment --comment --comment -j ACCEPT");
     expect(forward).toEqual([MAIN, "ACCEPT"]);

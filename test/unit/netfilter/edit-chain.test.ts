@@ -54,6 +54,23 @@ describe("editChain", () => {
     expect(editChain(chainOf(["a", "b", "c"]), actual)).toEqual([`-D ${X} ${before}`, `-I ${X} 2 ${own}`]);
   });
 
+  test("replaces a jump of ours that somebody made a goto", () => {
+    const { rules } = chainOf(["a", "b", "c"]);
+    const [own] = rules;
+    const changed = {
+      ...rules[1],
+      text: rules[1]?.text.replace("-j ", "-g ") ?? "",
+      hash: rules[1]?.hash,
+      target: "RETURN",
+    };
+    const actual = rules.map((rule, index) => (index === 1 ? changed : rule));
+    expect(own).toBeDefined();
+    expect(editChain(chainOf(["a", "b", "c"]), actual)).toEqual([
+      `-D ${X} ${changed.text}`,
+      `-I ${X} 2 ${rules[1]?.text}`,
+    ]);
+  });
+
   test("gives up where a rule with our comment holds what is no plain text", () => {
     const { rules } = chainOf(["a", "b"]);
     const actual = rules.map((rule) => ({ ...rule, text: `${rule.text}\0` }));
