@@ -20,7 +20,15 @@ const root = resolve(import.meta.dirname, "..");
 const packageSchema = z.object({ version: z.string() });
 
 /** What stands beside an executable when an operator installs it: conflists in a folder, as one of them is chosen. */
-const besides = ["install.sh", "outbound-watch.service", "conflist", "sysctl.d", "modules-load.d"];
+const besides = [
+  "install.sh",
+  "outbound-watch.service",
+  "Containerfile",
+  "container-entry.sh",
+  "conflist",
+  "sysctl.d",
+  "modules-load.d",
+];
 
 const { values } = parseArgs({
   options: {
