@@ -24,6 +24,9 @@ const base: readonly Requirement[] = [
 
 const docker: Requirement = { debianPackage: "docker.io", files: ["/usr/sbin/dockerd", "/usr/bin/containerd"] };
 
+/** Not run, only for systemd-analyze, which judges the unit. */
+const systemd: Requirement = { debianPackage: "systemd", files: ["/usr/bin/systemd-analyze"] };
+
 /** Other shells than Debian's own, for the completion that each of them has. */
 const shells: readonly Requirement[] = [
   { debianPackage: "zsh", files: ["/usr/bin/zsh"] },
@@ -32,13 +35,23 @@ const shells: readonly Requirement[] = [
 
 const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-gnu";
 
+/** Runs executables for arm64 on amd64; nothing for machines of arm64. */
+const otherArchitecture: readonly Requirement[] =
+  process.arch === "arm64"
+    ? []
+    : [
+        { debianPackage: "qemu-user-static", files: ["/usr/bin/qemu-aarch64-static"] },
+        { debianPackage: "libc6-arm64-cross", files: ["/usr/aarch64-linux-gnu/lib/ld-linux-aarch64.so.1"] },
+      ];
+
 /** Preloaded, it gives one process another wall clock: the machine's is everybody's. */
 export const libfaketime = `/usr/lib/${triplet}/faketime/libfaketime.so.1`;
 const clock: Requirement = { debianPackage: "libfaketime", files: [libfaketime] };
 
 /**
  * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
- * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock. Returns the names of the packages it installed.
+ * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock,
+ * `systemd` systemd-analyze, `otherArchitecture` an emulator of arm64. Returns the names of the packages it installed.
  */
 export async function ensurePackages(options: PackageOptions): Promise<readonly string[]> {
   const requirements = [
@@ -46,6 +59,8 @@ export async function ensurePackages(options: PackageOptions): Promise<readonly 
     ...(options.docker ? [docker] : []),
     ...(options.shells === true ? shells : []),
     ...(options.clock === true ? [clock] : []),
+    ...(options.systemd === true ? [systemd] : []),
+    ...(options.otherArchitecture === true ? otherArchitecture : []),
   ];
   const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
   if (missing.length === 0) return [];
@@ -63,6 +78,8 @@ export interface PackageOptions {
   readonly docker: boolean;
   readonly shells?: boolean;
   readonly clock?: boolean;
+  readonly systemd?: boolean;
+  readonly otherArchitecture?: boolean;
 }
 
 function isMissing(requirement: Requirement): boolean {
