@@ -9,6 +9,7 @@ import { neededPrefixes } from "../lib/policy/scope.ts";
 import { formatTimestamp } from "../lib/policy/timestamp.ts";
 import type { AuditedConnection } from "../lib/status/node-status.ts";
 import { createExpiryWarnings } from "./expiry-warnings.ts";
+import { createKeptRules } from "./kept-rules.ts";
 import type { NodeRunner, PassReport } from "./node-runner.ts";
 import type { Observed } from "./observed.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
@@ -97,12 +98,12 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   let snapshot = createSnapshot(startingRules(options));
   let attachments: readonly Attachment[] = [];
   let prefixes: readonly string[] = [];
-  let saved: RuntimeRules | undefined;
   let applied: RuntimeContext | undefined;
   let isListed = false;
   let isSettled = false;
   let isLastPassGood = false;
   const warnings = createExpiryWarnings();
+  const kept = createKeptRules(ports);
   const unfiltered = createUnfilteredNotice(log);
 
   const watches = createPrefixWatches(
@@ -166,7 +167,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
         isResync,
         isListing,
         onAttachments: (listed) => followAttachments(listed),
-        persist: () => save(runtimeRules),
+        persist: () => kept.keep(runtimeRules),
       });
       attachments = report.attachments;
       applied = { runtimeRules, nowMs };
@@ -202,17 +203,6 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     prefixes = needed;
     snapshot = retainPrefixes(snapshot, needed);
     watches.setPrefixes(needed);
-  }
-
-  /** A full disk must not keep rules from the kernel; the next pass tries again. */
-  function save(rules: RuntimeRules): void {
-    if (rules === saved) return;
-    try {
-      ports.saveRuntimeRules(rules);
-      saved = rules;
-    } catch (error) {
-      log.error({ error: String(error) }, "Cannot keep the runtime rules on disk, a restart would not know them");
-    }
   }
 
   async function tick(): Promise<void> {
