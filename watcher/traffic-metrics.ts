@@ -26,8 +26,8 @@ export interface TrafficPorts {
 const FRESH_MS = 5_000;
 const MOST_LABELS = 500;
 const OTHER = "(other)";
-const RULE_SET_LABELS = ["rule_set", "scope", "namespace", "job", "group", "action", "mode"];
-const DEFAULT_LABELS = ["namespace", "job", "group", "network", "action"];
+const RULE_SET_LABELS = ["rule_set", "scope", "namespace", "nomad_job", "group", "action", "mode"];
+const DEFAULT_LABELS = ["namespace", "nomad_job", "group", "network", "action"];
 
 /** What rules and default actions have decided, as counters that never fall while the watcher runs. */
 export function createTrafficMetrics(registry: Registry, ports: TrafficPorts): TrafficMetrics {
@@ -117,10 +117,18 @@ function createSeries({ name, what, labelNames, other, registers }: SeriesOption
     for (const increase of traffic.take(...reading)) addTo(increase);
   };
   const addTo = ({ labels, ...increase }: TrafficIncrease): void => {
-    packets.inc(labels, increase.packets);
-    bytes.inc(labels, increase.bytes);
+    const shown = renamed(labels);
+    packets.inc(shown, increase.packets);
+    bytes.inc(shown, increase.bytes);
   };
   return { take, isFull: traffic.isFull };
+}
+
+/** Prometheus puts a `job` of its own on what it scrapes, and would call ours `exported_job`. */
+function renamed(labels: Labels): Labels {
+  return Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name === "job" ? "nomad_job" : name, value]),
+  );
 }
 
 function emptied(labels: Labels): Labels {

@@ -41,6 +41,8 @@ export interface WatchState {
   readonly attachments: readonly Attachment[];
   /** What the last good pass put into the kernel, and when it began; undefined before the first. */
   readonly applied: RuntimeContext | undefined;
+  /** Whether the runtime rules are on disk for the next start and the plugin; absent where they are. */
+  readonly isKept?: boolean;
   /** What audited rule sets would have decided; the same list while nothing new is seen. */
   readonly audited: readonly AuditedConnection[];
 }
@@ -126,6 +128,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       ...unfiltered.state(),
       attachments,
       applied,
+      ...(!kept.isKept() && { isKept: false }),
       audited: ports.observed.audited(),
     }),
     ended: Promise.all([loop.ended, ticking]).then(() => watches.close()),

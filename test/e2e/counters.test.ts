@@ -46,7 +46,7 @@ async function exported(watcher: Watcher) {
     Object.entries(metrics)
       .filter(([key]) => key.startsWith(`${name}{`) && labels.every((label) => key.includes(label)))
       .reduce((sum, [, value]) => sum + value, 0);
-  const job = ['namespace="default"', 'job="web"'];
+  const job = ['namespace="default"', 'nomad_job="web"'];
   const set = [`rule_set="${SET}"`, 'scope="job"', 'action="ACCEPT"', 'mode="enforce"', ...job];
   return {
     kept: of("outbound_rule_set_packets_total", ...set),
