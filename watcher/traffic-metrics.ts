@@ -49,13 +49,13 @@ export function createTrafficMetrics(registry: Registry, ports: TrafficPorts): T
     registers,
   });
   const failures = new Counter({
-    name: "outbound_counter_read_failures_total",
+    name: "outbound_traffic_read_failures_total",
     help: "Times that the kernel's counters could not be read; the metrics made of them then stay as they were",
     labelNames: ["family"],
     registers,
   });
   const limited = new Gauge({
-    name: "outbound_counter_labels_limited",
+    name: "outbound_traffic_labels_limited",
     help: `1 when there are more than ${MOST_LABELS} sets of labels, so that further ones are summed up as "${OTHER}"`,
     labelNames: ["counter"],
     registers,
@@ -84,7 +84,7 @@ export function createTrafficMetrics(registry: Registry, ports: TrafficPorts): T
       const found = attribute(family, table, context);
       ruleSets.take(family, found.ruleSets);
       defaults.take(family, found.defaults);
-      failing.delete(family);
+      if (failing.delete(family)) log.info({ family }, "The kernel's counters can be read again");
     } catch (error) {
       failures.inc({ family: `ipv${family}` });
       if (!failing.has(family)) log.warn({ family, error: String(error) }, "Cannot read the kernel's counters");

@@ -53,7 +53,7 @@ async function exported(watcher: Watcher) {
     keptBytes: of("outbound_rule_set_bytes_total", ...set),
     default: of("outbound_default_action_packets_total", 'group="app"', 'network="egress"', 'action="DROP"', ...job),
     static: of("outbound_rule_set_packets_total", 'rule_set="conflist"', 'action="ACCEPT"'),
-    failures: of("outbound_counter_read_failures_total"),
+    failures: of("outbound_traffic_read_failures_total"),
   };
 }
 

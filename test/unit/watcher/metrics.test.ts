@@ -176,21 +176,22 @@ describe("traffic", () => {
     isReadable = false;
     kernel.send(4);
     await scrape("outbound");
-    expect(await scrape("outbound_counter_read_failures_total")).toEqual([
-      'outbound_counter_read_failures_total{family="ipv4"} 2',
+    expect(await scrape("outbound_traffic_read_failures_total")).toEqual([
+      'outbound_traffic_read_failures_total{family="ipv4"} 2',
     ]);
     expect((await scrapeNow("outbound_rule_set_packets_total"))[0]).toMatch(/ 1$/);
     expect(log.lines.map(({ message }) => message)).toEqual(["Cannot read the kernel's counters"]);
     isReadable = true;
     expect((await scrape("outbound_rule_set_packets_total"))[0]).toMatch(/ 2$/);
+    expect(log.lines.slice(1).map(({ message }) => message)).toEqual(["The kernel's counters can be read again"]);
   });
 
   test("of more rule sets than are told apart is summed up", async () => {
     const sets = Array.from({ length: 510 }, (_, index) => [`global/set-${index}`, { rules: [drop] }] as const);
     await apply(Object.fromEntries(sets.slice(0, 500)));
     await scrape("outbound");
-    expect(await scrape('outbound_counter_labels_limited{counter="rule_set"}')).toEqual([
-      'outbound_counter_labels_limited{counter="rule_set"} 0',
+    expect(await scrape('outbound_traffic_labels_limited{counter="rule_set"}')).toEqual([
+      'outbound_traffic_labels_limited{counter="rule_set"} 0',
     ]);
     await apply(Object.fromEntries(sets));
     kernel.send(4);
@@ -199,9 +200,9 @@ describe("traffic", () => {
     expect(lines.at(-1)).toBe(
       'outbound_rule_set_packets_total{rule_set="(other)",scope="",namespace="",nomad_job="",group="",action="DROP",mode="enforce"} 10',
     );
-    expect(await scrape("outbound_counter_labels_limited")).toEqual([
-      'outbound_counter_labels_limited{counter="rule_set"} 1',
-      'outbound_counter_labels_limited{counter="default_action"} 0',
+    expect(await scrape("outbound_traffic_labels_limited")).toEqual([
+      'outbound_traffic_labels_limited{counter="rule_set"} 1',
+      'outbound_traffic_labels_limited{counter="default_action"} 0',
     ]);
   });
 
