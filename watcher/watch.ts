@@ -14,6 +14,7 @@ import type { NodeRunner, PassReport } from "./node-runner.ts";
 import type { Observed } from "./observed.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
 import type { PrefixState } from "./prefix-state.ts";
+import { logRejections } from "./rejection-log.ts";
 import type { RequestLimit } from "./request-limit.ts";
 import {
   applyAnswer,
@@ -137,13 +138,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   function takeIn(answer: DeliveredAnswer): void {
     const applied = applyAnswer(snapshot, answer, { nowMs: clock.nowMs() });
     snapshot = applied.snapshot;
-    for (const { key, modifyIndex, issues, keptModifyIndex } of applied.rejections) {
-      log.warn(
-        { key, modifyIndex, issues, keptModifyIndex },
-        "Rejected a rule set, its last good version stays in force",
-      );
-    }
-    for (const { key, reason } of applied.unknownKeys) log.warn({ key, reason }, "A key fits no scope");
+    logRejections(applied, log);
     settle();
     loop.request({ isResync: false, isListing: false });
   }
