@@ -31,7 +31,7 @@ export function callsIn(file: string, source: string): readonly LogCall[] {
 /** A literal, a constant of the same file, or one of a constant record's values. */
 function constantsOf(text: string, source: string): readonly string[] {
   const literals = stringsIn(text);
-  if (/^"/.test(text)) return literals.length === 1 ? literals : [];
+  if (text.startsWith('"')) return literals.length === 1 ? literals : [];
   const [, name = ""] = /^([A-Z][A-Z_]*)(?:\[.*\])?$/.exec(text) ?? [];
   const declaration = new RegExp(`^const ${name}\\b[^=]*=\\s*("[^"]*"|\\{[^}]*\\})`, "m").exec(source);
   return name === "" || !declaration ? [] : stringsIn((declaration[1] ?? "").replaceAll(/"[^"]*":/g, ""));
@@ -65,7 +65,8 @@ function scan(text: string, is: (at: { readonly depth: number; readonly characte
   const found: number[] = [];
   let depth = 0;
   let quote: string | undefined;
-  for (const [index, character] of [...text].entries()) {
+  for (let index = 0; index < text.length; index++) {
+    const character = text.charAt(index);
     if (quote !== undefined) {
       if (character === quote) quote = undefined;
       continue;

@@ -22,8 +22,8 @@ test("docs/log-lines.md has each message of the sources with its level, and no o
 test("docs/log-lines.md names the fields of each message, and says what to do", () => {
   for (const [, message = "", fields = "", meaning = ""] of rows) {
     const named = calls.filter(({ messages }) => messages.includes(message)).flatMap(({ fields: names }) => names);
-    expect(codeIn(fields), message).toEqual(expect.arrayContaining(named));
-    expect(meaning, message).not.toBe("");
+    expect([message, ...codeIn(fields)]).toEqual(expect.arrayContaining([message, ...named]));
+    expect(`${message}: ${meaning}`).toMatch(/: .+$/);
   }
 });
 

@@ -88,10 +88,11 @@ test("writers at the same time and a reader beside them lose nothing and mix not
     for (let i = 0; i < 200; i++) recordPluginRun(process.argv[2], { verb: "ADD", seconds: 0.034, isFailed: false });`;
   const write = () => promisify(execFile)(process.execPath, ["--input-type=module", "-e", script, source, folder]);
   const reader = createPluginRunReader(folder, { clock: systemClock, log });
-  let isOver = false;
-  const writers = Promise.all([write(), write(), write()]).finally(() => (isOver = true));
+  const running = new Set([write(), write(), write()]);
+  for (const writer of running) void writer.finally(() => running.delete(writer));
+  const writers = Promise.all(running);
   const taken: PluginRun[] = [];
-  while (!isOver) {
+  while (running.size > 0) {
     const { runs, damaged } = reader.take();
     expect(damaged).toBe(0);
     taken.push(...runs);
@@ -153,16 +154,16 @@ test("what somebody else has put in its place is neither written to, nor believe
       chownSync(file, stranger, stranger);
     },
   };
-  for (const [what, put] of Object.entries(plant)) {
+  for (const put of Object.values(plant)) {
     writeFileSync(victim, formatPluginRun(added));
     put();
     recordPluginRun(folder, added);
-    expect(readFileSync(victim, "utf8"), what).toBe(formatPluginRun(added));
+    expect(readFileSync(victim, "utf8")).toBe(formatPluginRun(added));
     const reader = createPluginRunReader(folder, { clock, log });
-    expect(reader.take().runs, what).toEqual([]);
-    expect(reader.take().runs, what).toEqual([]);
+    expect(reader.take().runs).toEqual([]);
+    expect(reader.take().runs).toEqual([]);
     rmSync(file, { recursive: true });
-    expect(reader.take().runs, what).toEqual([]);
+    expect(reader.take().runs).toEqual([]);
   }
   expect(log.lines.map(({ level, message }) => `${level} ${message}`)).toEqual(
     Object.keys(plant).map(() => "warn Cannot read what the plugin recorded of its runs"),

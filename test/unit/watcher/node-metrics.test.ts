@@ -165,7 +165,7 @@ test("transactions are measured by family and variant, and refused ones counted"
   const kernel = createFakeIptables();
   const measured = metrics.measureRestores(kernel);
   await measured.restore(4, "*filter\n:CNI-OUTBOUND - [0:0]\nCOMMIT\n");
-  await expect(measured.restore(6, "*filter\n-A MISSING -j DROP\nCOMMIT\n")).rejects.toThrow();
+  await expect(measured.restore(6, "*filter\n-A MISSING -j DROP\nCOMMIT\n")).rejects.toThrow("MISSING");
   expect(await kernel.save(4)).toContain("CNI-OUTBOUND");
   expect(await scrape("outbound_restore_seconds_count")).toEqual([
     'outbound_restore_seconds_count{family="ipv4",variant="legacy"} 1',
