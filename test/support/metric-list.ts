@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import { z } from "zod";
-import { createMetrics } from "../../watcher/metrics.ts";
+import { createMetrics, type Metrics } from "../../watcher/metrics.ts";
+import { createSnapshot } from "../../watcher/snapshot.ts";
 import { createFakeClock } from "../fakes/clock.ts";
 import { createFakeIptables } from "../fakes/fake-iptables.ts";
 import { createMemoryLog } from "../fakes/log.ts";
@@ -16,7 +17,28 @@ const described = z.object({ name: z.string(), labelNames: z.array(z.string()) }
 /** Every metric that the watcher has, whether there are samples of it or not. */
 export async function listMetrics(): Promise<readonly MetricDescription[]> {
   const registry = new Registry();
-  createMetrics(
+  createExample(registry);
+  const types = new Map((await registry.getMetricsAsJSON()).map(({ name, type }) => [name, z.string().parse(type)]));
+  return registry.getMetricsAsArray().map((metric) => {
+    const { name, labelNames } = described.parse(metric);
+    return { name, type: types.get(name) ?? "", labels: labelNames };
+  });
+}
+
+/** What a watcher's `/metrics` answers that has just started. */
+export async function renderExampleMetrics(): Promise<string> {
+  return createExample(new Registry()).render({
+    snapshot: createSnapshot({ node: "n1", ruleSets: [] }),
+    prefixes: [{ prefix: "global/", status: "ok", index: "7", lastSuccessMs: 1000, consecutiveFailures: 0 }],
+    isInSync: true,
+    attachments: [],
+    applied: { runtimeRules: { node: "n1", ruleSets: [] }, nowMs: 1000 },
+    audited: [],
+  });
+}
+
+function createExample(registry: Registry): Metrics {
+  return createMetrics(
     {
       iptables: { ...createFakeIptables(), has: () => true },
       families: [4, 6],
@@ -28,11 +50,6 @@ export async function listMetrics(): Promise<readonly MetricDescription[]> {
     },
     registry,
   );
-  const types = new Map((await registry.getMetricsAsJSON()).map(({ name, type }) => [name, z.string().parse(type)]));
-  return registry.getMetricsAsArray().map((metric) => {
-    const { name, labelNames } = described.parse(metric);
-    return { name, type: types.get(name) ?? "", labels: labelNames };
-  });
 }
 
 /** The names of series that there are of a metric, with the labels of each. */
