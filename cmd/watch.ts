@@ -13,6 +13,7 @@ import type { Log } from "../lib/host/log.ts";
 import { createNodeLock, type NodeLock } from "../lib/host/node-lock.ts";
 import { OBSERVED_FILE, readObserved, writeObserved } from "../lib/host/observed-file.ts";
 import { createPinoLog, LOG_LEVELS } from "../lib/host/pino-log.ts";
+import { createPluginRunReader } from "../lib/host/plugin-runs.ts";
 import { createPidMemory, monitorRuleset } from "../lib/host/ruleset-monitor.ts";
 import { readRuntimeRulesCache, RUNTIME_RULES_FILE, writeRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
 import { removeUnfinished } from "../lib/host/unfinished-files.ts";
@@ -106,12 +107,14 @@ async function run(options: WatchArguments, context: WatchContext & WatchSetting
   const lock = createNodeLock({ signal });
   const iptables = createIptables({ path, onStart: own.add, inherited: lock.descriptor });
   const nowMs = Date.now;
-  const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs });
   const variant = await readVariant({ path });
   const families = ([4, 6] as const).filter((family) => iptables.has(family) && hostInterfaces.hasFamily(family));
-  const metrics = createMetrics({ iptables, families, clock: systemClock, log });
-  const consul = createConsul(context.consul);
-  const sessions = createConsulSessions(context.consul);
+  const pluginRuns = createPluginRunReader(stateDir, { clock: systemClock, log });
+  const metrics = createMetrics({ iptables, families, variant, version, clock: systemClock, log, pluginRuns });
+  const measured = metrics.measureRestores(iptables);
+  const runner = createNodeRunner({ iptables: measured, store, interfaces: hostInterfaces, log, nowMs });
+  const consul = metrics.countRules(createConsul(context.consul));
+  const sessions = metrics.countStatus(createConsulSessions(context.consul));
   const limit = createRequestLimit({ clock: systemClock });
   const observed = createObserved(readObserved(stateDir, { log }), {
     kernelLog: openKernelLog({ prefix: LOG_PREFIX, log }),
@@ -145,7 +148,10 @@ async function run(options: WatchArguments, context: WatchContext & WatchSetting
       },
       onRulesetChanged: (onChange) => monitorRuleset({ path, variant, isOwn: own.has, onChange, log, signal }),
       observe: metrics.observe,
-      onChange: () => statusKey.changed(),
+      onChange: () => {
+        metrics.changed(watcher.state());
+        statusKey.changed();
+      },
       observed,
     },
   );

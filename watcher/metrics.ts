@@ -1,31 +1,60 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Clock } from "../lib/host/clock.ts";
-import { expiringWithin, nextExpiry } from "../lib/policy/expiry.ts";
-import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
-import { EXPIRY_NOTICE_MS } from "./expiry-warnings.ts";
-import { rejections } from "./snapshot.ts";
+import type { Iptables, RulesetReader } from "../lib/host/iptables.ts";
+import type { PluginRunReader } from "../lib/host/plugin-runs.ts";
+import { createConsulMetrics, type ConsulMetrics } from "./consul-metrics.ts";
+import { createPluginMetrics } from "./plugin-metrics.ts";
+import { createRestoreMetrics, type RestoreMetricsPorts } from "./restore-metrics.ts";
+import { createRuleSetMetrics } from "./rule-set-metrics.ts";
+import { createSyncMetrics } from "./sync-metrics.ts";
 import { createTrafficMetrics, type TrafficPorts } from "./traffic-metrics.ts";
+import { countUnfiltered } from "./unfiltered.ts";
 import type { PassObservation, WatchState } from "./watch.ts";
 
-export interface Metrics {
+export interface Metrics extends Pick<ConsulMetrics, "countRules" | "countStatus"> {
   readonly observe: (observation: PassObservation) => void;
+  /** To be called whenever the state may have changed. */
+  readonly changed: (state: WatchState) => void;
+  readonly measureRestores: (iptables: Iptables) => Iptables;
   /** The text format of Prometheus. */
   readonly render: (state: WatchState) => Promise<string>;
   readonly contentType: string;
 }
 
-export function createMetrics(ports: TrafficPorts & { readonly clock: Clock }): Metrics {
-  const registry = new Registry();
+export interface MetricsPorts extends TrafficPorts, RestoreMetricsPorts {
+  readonly iptables: Pick<RulesetReader, "save" | "has">;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly pluginRuns: PluginRunReader;
+}
+
+/** What `docs/metrics.md` describes. */
+export function createMetrics(ports: MetricsPorts, registry = new Registry()): Metrics {
+  const { version, variant, families, iptables, clock } = ports;
   const registers = [registry];
+  const info = new Gauge({
+    name: "outbound_build_info",
+    help: "1; its labels say what runs",
+    labelNames: ["version", "variant"],
+    registers,
+  });
+  info.set({ version, variant }, 1);
+  const start = new Gauge({
+    name: "outbound_start_timestamp_seconds",
+    help: "When the watcher started, in seconds since the epoch",
+    registers,
+  });
+  start.set(clock.nowMs() / 1000);
+  const showSync = createSyncMetrics(registry, ports);
   const passes = new Histogram({
     name: "outbound_pass_seconds",
-    help: "Time from taking the lock to the kernel's commit, of passes that changed something",
+    help: "Time from asking for the node's lock to the kernel's commit, of passes that changed something",
     buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
     registers,
   });
   const failures = new Counter({
     name: "outbound_pass_failures_total",
-    help: "Passes that the kernel refused",
+    help: "Passes that failed; the kernel is then as the last good one left it",
     registers,
   });
   const drift = new Counter({
@@ -35,55 +64,46 @@ export function createMetrics(ports: TrafficPorts & { readonly clock: Clock }): 
     registers,
   });
   // An alert on a series sees nothing until the series is there.
-  for (const family of ports.families) drift.inc({ family: `ipv${family}` }, 0);
-  const gauges = {
-    attachments: new Gauge({ name: "outbound_attachments", help: "Attachments on this node", registers }),
-    ruleSets: new Gauge({ name: "outbound_rule_sets", help: "Rule sets known to this node", registers }),
-    rejections: new Gauge({
-      name: "outbound_rejected_rule_sets",
-      help: "Rule sets whose current version is refused",
-      registers,
-    }),
-    expiring: new Gauge({
-      name: "outbound_expiring_rule_sets",
-      help: "Rule sets that expire within ten minutes",
-      registers,
-    }),
-    nextExpiry: new Gauge({
-      name: "outbound_next_expiry_timestamp_seconds",
-      help: "When the next rule set expires, in seconds since the epoch; 0 where none does",
-      registers,
-    }),
-    inSync: new Gauge({ name: "outbound_in_sync", help: "1 when KV is read and in force, 0 otherwise", registers }),
-    consulFailures: new Gauge({
-      name: "outbound_consul_consecutive_failures",
-      help: "Failed queries in a row, of the prefix that has the most",
-      registers,
-    }),
-  };
+  for (const family of families) drift.inc({ family: `ipv${family}` }, 0);
+  const attachments = new Gauge({ name: "outbound_attachments", help: "Attachments on this node", registers });
+  const unfiltered = new Gauge({
+    name: "outbound_unfiltered_attachments",
+    help: "Attachments with an address of a family whose iptables programs are missing: their rules follow nothing",
+    registers,
+  });
+  const unreadable = new Gauge({
+    name: "outbound_unreadable_attachments",
+    help: "Attachments whose record cannot be read: their chains stay as they are until DEL",
+    registers,
+  });
+  const measureRestores = createRestoreMetrics(registry, ports);
+  const showRuleSets = createRuleSetMetrics(registry);
+  const consul = createConsulMetrics(registry);
+  const showPluginRuns = createPluginMetrics(registry, ports.pluginRuns);
   const traffic = createTrafficMetrics(registry, ports);
   return {
     contentType: registry.contentType,
+    measureRestores,
+    countRules: consul.countRules,
+    countStatus: consul.countStatus,
+    changed: showSync,
     observe: ({ report, seconds }) => {
       if (!report) failures.inc();
       else if (report.changed.length > 0) passes.observe(seconds);
       for (const family of report?.drifted ?? []) drift.inc({ family: `ipv${family}` });
+      if (report) unreadable.set(report.unreadable ?? 0);
     },
     render: async (state) => {
-      gauges.attachments.set(state.attachments.length);
-      gauges.ruleSets.set(state.snapshot.runtimeRules.ruleSets.length);
-      gauges.rejections.set(rejections(state.snapshot).length);
-      setExpiry(state.snapshot.runtimeRules, ports.clock.nowMs());
-      gauges.inSync.set(state.isInSync ? 1 : 0);
-      gauges.consulFailures.set(Math.max(0, ...state.prefixes.map(({ consecutiveFailures }) => consecutiveFailures)));
-      const { applied, attachments } = state;
-      if (applied) await traffic.refresh({ attachments, runtimeRules: applied.runtimeRules });
+      const { applied } = state;
+      showSync(state);
+      attachments.set(state.attachments.length);
+      const missing = ([4, 6] as const).filter((family) => !iptables.has(family));
+      unfiltered.set(countUnfiltered(state.attachments, missing));
+      showRuleSets(state, clock.nowMs());
+      consul.show(state.prefixes);
+      showPluginRuns();
+      if (applied) await traffic.refresh({ attachments: state.attachments, runtimeRules: applied.runtimeRules });
       return registry.metrics();
     },
   };
-
-  function setExpiry(rules: RuntimeRules, nowMs: number): void {
-    gauges.expiring.set(expiringWithin(rules, { nowMs, withinMs: EXPIRY_NOTICE_MS }).length);
-    gauges.nextExpiry.set((nextExpiry(rules, nowMs) ?? 0) / 1000);
-  }
 }

@@ -43,6 +43,8 @@ export interface PassReport {
   readonly changed: readonly Family[];
   /** Families in which a resync found chains that nobody of ours had left so. */
   readonly drifted: readonly Family[];
+  /** How many records of attachments cannot be read; absent where all can. */
+  readonly unreadable?: number;
   /** A container that could not be given what it should have in one family; the others have been. */
   readonly unfiltered?: Unfiltered;
 }
@@ -111,6 +113,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
         attachments: live,
         changed: done.filter(({ isChanged }) => isChanged).map(({ family }) => family),
         drifted: done.filter(({ isDrift }) => isDrift).map(({ family }) => family),
+        ...(unreadable.size > 0 && { unreadable: unreadable.size }),
         ...(unfiltered && { unfiltered }),
       };
     },

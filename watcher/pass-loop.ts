@@ -50,6 +50,7 @@ export function createPassLoop({ pass, clock, random, log, signal }: PassLoopPor
       wanted = undefined;
       try {
         await pass(current);
+        if (failures > 0) log.info({ failures }, "This node's chains are up to date again");
         failures = 0;
       } catch (error) {
         failures++;

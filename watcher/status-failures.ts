@@ -21,12 +21,11 @@ export function createStatusFailures({ log, random }: StatusFailuresPorts): Stat
     add(error) {
       const kind = error instanceof ConsulError ? error.kind : "internal";
       count += 1;
-      if (kind !== told) {
-        const message =
-          kind === "forbidden"
-            ? "Cannot write this node's status, outbound status will not see it"
-            : "Cannot write this node's status, trying again";
-        log.warn({ kind, problem: problemOf(error) }, message);
+      const problem = problemOf(error);
+      if (kind !== told && kind === "forbidden") {
+        log.warn({ kind, problem }, "Cannot write this node's status, outbound status will not see it");
+      } else if (kind !== told) {
+        log.warn({ kind, problem }, "Cannot write this node's status, trying again");
       }
       told = kind;
       return backoffMs(count, { random, longestMs: longestBackoffMs(kind) });

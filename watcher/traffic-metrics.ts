@@ -26,8 +26,8 @@ export interface TrafficPorts {
 const FRESH_MS = 5_000;
 const MOST_LABELS = 500;
 const OTHER = "(other)";
-const RULE_SET_LABELS = ["rule_set", "scope", "namespace", "job", "group", "action", "mode"];
-const DEFAULT_LABELS = ["namespace", "job", "group", "network", "action"];
+const RULE_SET_LABELS = ["rule_set", "scope", "namespace", "nomad_job", "group", "action", "mode"];
+const DEFAULT_LABELS = ["namespace", "nomad_job", "group", "network", "action"];
 
 /** What rules and default actions have decided, as counters that never fall while the watcher runs. */
 export function createTrafficMetrics(registry: Registry, ports: TrafficPorts): TrafficMetrics {
@@ -49,13 +49,13 @@ export function createTrafficMetrics(registry: Registry, ports: TrafficPorts): T
     registers,
   });
   const failures = new Counter({
-    name: "outbound_counter_read_failures_total",
+    name: "outbound_traffic_read_failures_total",
     help: "Times that the kernel's counters could not be read; the metrics made of them then stay as they were",
     labelNames: ["family"],
     registers,
   });
   const limited = new Gauge({
-    name: "outbound_counter_labels_limited",
+    name: "outbound_traffic_labels_limited",
     help: `1 when there are more than ${MOST_LABELS} sets of labels, so that further ones are summed up as "${OTHER}"`,
     labelNames: ["counter"],
     registers,
@@ -84,7 +84,7 @@ export function createTrafficMetrics(registry: Registry, ports: TrafficPorts): T
       const found = attribute(family, table, context);
       ruleSets.take(family, found.ruleSets);
       defaults.take(family, found.defaults);
-      failing.delete(family);
+      if (failing.delete(family)) log.info({ family }, "The kernel's counters can be read again");
     } catch (error) {
       failures.inc({ family: `ipv${family}` });
       if (!failing.has(family)) log.warn({ family, error: String(error) }, "Cannot read the kernel's counters");
@@ -117,10 +117,18 @@ function createSeries({ name, what, labelNames, other, registers }: SeriesOption
     for (const increase of traffic.take(...reading)) addTo(increase);
   };
   const addTo = ({ labels, ...increase }: TrafficIncrease): void => {
-    packets.inc(labels, increase.packets);
-    bytes.inc(labels, increase.bytes);
+    const shown = renamed(labels);
+    packets.inc(shown, increase.packets);
+    bytes.inc(shown, increase.bytes);
   };
   return { take, isFull: traffic.isFull };
+}
+
+/** Prometheus puts a `job` of its own on what it scrapes, and would call ours `exported_job`. */
+function renamed(labels: Labels): Labels {
+  return Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name === "job" ? "nomad_job" : name, value]),
+  );
 }
 
 function emptied(labels: Labels): Labels {

@@ -10,16 +10,27 @@ export interface Unfiltered {
 }
 
 /** The first of them; `families` are those whose programs are missing. */
-export function findUnfiltered(
-  attachments: readonly Pick<Attachment, "containerId" | "addresses">[],
-  families: readonly Family[],
-): Unfiltered | undefined {
+export function findUnfiltered(attachments: readonly Addressed[], families: readonly Family[]): Unfiltered | undefined {
   if (families.length === 0) return undefined;
-  for (const { containerId, addresses } of attachments) {
-    for (const address of addresses) {
-      const { family } = parseAddress(address);
-      if (families.includes(family)) return { family, containerId, address };
-    }
+  for (const attachment of attachments) {
+    const unfiltered = unfilteredIn(attachment, families);
+    if (unfiltered) return unfiltered;
+  }
+  return undefined;
+}
+
+/** How many attachments there are such. */
+export function countUnfiltered(attachments: readonly Addressed[], families: readonly Family[]): number {
+  if (families.length === 0) return 0;
+  return attachments.filter((attachment) => unfilteredIn(attachment, families) !== undefined).length;
+}
+
+type Addressed = Pick<Attachment, "containerId" | "addresses">;
+
+function unfilteredIn({ containerId, addresses }: Addressed, families: readonly Family[]): Unfiltered | undefined {
+  for (const address of addresses) {
+    const { family } = parseAddress(address);
+    if (families.includes(family)) return { family, containerId, address };
   }
   return undefined;
 }

@@ -126,7 +126,7 @@ function tell(state: PrefixState, { onState, log }: WatchPorts): void {
   try {
     onState(state);
   } catch (error) {
-    log.error({ prefix: state.prefix, error }, "the state of a watch was not taken in");
+    log.error({ prefix: state.prefix, error }, "The state of a watch was not taken in");
   }
 }
 

@@ -9,10 +9,12 @@ import { neededPrefixes } from "../lib/policy/scope.ts";
 import { formatTimestamp } from "../lib/policy/timestamp.ts";
 import type { AuditedConnection } from "../lib/status/node-status.ts";
 import { createExpiryWarnings } from "./expiry-warnings.ts";
+import { createKeptRules } from "./kept-rules.ts";
 import type { NodeRunner, PassReport } from "./node-runner.ts";
 import type { Observed } from "./observed.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
 import type { PrefixState } from "./prefix-state.ts";
+import { logRejections } from "./rejection-log.ts";
 import type { RequestLimit } from "./request-limit.ts";
 import {
   applyAnswer,
@@ -40,6 +42,8 @@ export interface WatchState {
   readonly attachments: readonly Attachment[];
   /** What the last good pass put into the kernel, and when it began; undefined before the first. */
   readonly applied: RuntimeContext | undefined;
+  /** Whether the runtime rules are on disk for the next start and the plugin; absent where they are. */
+  readonly isKept?: boolean;
   /** What audited rule sets would have decided; the same list while nothing new is seen. */
   readonly audited: readonly AuditedConnection[];
 }
@@ -97,12 +101,12 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   let snapshot = createSnapshot(startingRules(options));
   let attachments: readonly Attachment[] = [];
   let prefixes: readonly string[] = [];
-  let saved: RuntimeRules | undefined;
   let applied: RuntimeContext | undefined;
   let isListed = false;
   let isSettled = false;
   let isLastPassGood = false;
   const warnings = createExpiryWarnings();
+  const kept = createKeptRules(ports);
   const unfiltered = createUnfilteredNotice(log);
 
   const watches = createPrefixWatches(
@@ -125,6 +129,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       ...unfiltered.state(),
       attachments,
       applied,
+      ...(!kept.isKept() && { isKept: false }),
       audited: ports.observed.audited(),
     }),
     ended: Promise.all([loop.ended, ticking]).then(() => watches.close()),
@@ -133,13 +138,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   function takeIn(answer: DeliveredAnswer): void {
     const applied = applyAnswer(snapshot, answer, { nowMs: clock.nowMs() });
     snapshot = applied.snapshot;
-    for (const { key, modifyIndex, issues, keptModifyIndex } of applied.rejections) {
-      log.warn(
-        { key, modifyIndex, issues, keptModifyIndex },
-        "Rejected a rule set, its last good version stays in force",
-      );
-    }
-    for (const { key, reason } of applied.unknownKeys) log.warn({ key, reason }, "A key fits no scope");
+    logRejections(applied, log);
     settle();
     loop.request({ isResync: false, isListing: false });
   }
@@ -166,7 +165,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
         isResync,
         isListing,
         onAttachments: (listed) => followAttachments(listed),
-        persist: () => save(runtimeRules),
+        persist: () => kept.keep(runtimeRules),
       });
       attachments = report.attachments;
       applied = { runtimeRules, nowMs };
@@ -202,17 +201,6 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
     prefixes = needed;
     snapshot = retainPrefixes(snapshot, needed);
     watches.setPrefixes(needed);
-  }
-
-  /** A full disk must not keep rules from the kernel; the next pass tries again. */
-  function save(rules: RuntimeRules): void {
-    if (rules === saved) return;
-    try {
-      ports.saveRuntimeRules(rules);
-      saved = rules;
-    } catch (error) {
-      log.error({ error: String(error) }, "Cannot keep the runtime rules on disk, a restart would not know them");
-    }
   }
 
   async function tick(): Promise<void> {

@@ -5,6 +5,7 @@ import { openConfigured } from "./describe-attachment.ts";
 import type { Environment } from "./environment.ts";
 import { CNI_ERROR, CniError, formatError } from "./errors.ts";
 import { gc } from "./gc.ts";
+import type { RecordedVerb } from "./plugin-run.ts";
 import type { PluginHost } from "./ports.ts";
 import { parseRequest, type ContainerRequest, type Request } from "./request.ts";
 import { status } from "./status.ts";
@@ -22,6 +23,14 @@ export interface PluginInput {
   readonly env: Environment;
   readonly readStdin: () => string;
   readonly version: string;
+  /** Told of an ADD or DEL before anything is done about it. */
+  readonly onRun?: (run: StartedRun) => void;
+}
+
+export interface StartedRun {
+  readonly verb: RecordedVerb;
+  /** As far as the configuration says, which may be wrong otherwise. */
+  readonly stateDir: string;
 }
 
 /** One run of the plugin, from its environment and stdin to its output. Never throws. */
@@ -31,6 +40,9 @@ export async function runPlugin(input: PluginInput, host: PluginHost): Promise<P
     const request = parseRequest(input);
     if ("cniVersion" in request) cniVersion = request.cniVersion;
     if (request.kind === "about") return { stdout: "", stderr: aboutText(input.version), exitCode: 0 };
+    if (request.kind === "ADD" || request.kind === "DEL") {
+      input.onRun?.({ verb: request.kind, stateDir: parseTeardownConfig(request.config).stateDir });
+    }
     return { stdout: await answer(request, host), stderr: "", exitCode: 0 };
   } catch (error) {
     return { stdout: formatError(asCniError(error), cniVersion), stderr: "", exitCode: 1 };

@@ -37,6 +37,7 @@ export function monitorRuleset(options: RulesetMonitorOptions): RulesetMonitor {
     return { isLive: () => false };
   }
   let isLive = false;
+  let isLossTold = false;
   let pending: NodeJS.Timeout | undefined;
   const changed = (): void => {
     pending ??= setTimeout(() => {
@@ -50,20 +51,23 @@ export function monitorRuleset(options: RulesetMonitorOptions): RulesetMonitor {
     // What happens until it listens is seen by one look afterwards.
     const listening = setTimeout(() => {
       isLive = true;
+      if (isLossTold) log.info({}, "Changes by others are told by nft monitor again");
+      isLossTold = false;
       changed();
     }, START_MS);
     listening.unref();
     createInterface({ input: child.stdout }).on("line", (line) => {
       const pid = /^# new generation \d+ by process (\d+)/.exec(line)?.[1];
-      const isLossTold = line.startsWith("# ERROR");
-      if (isLossTold || (pid !== undefined && !isOwn(Number(pid)))) changed();
+      const hasLost = line.startsWith("# ERROR");
+      if (hasLost || (pid !== undefined && !isOwn(Number(pid)))) changed();
     });
     child.on("error", () => {});
     child.on("close", () => {
       isLive = false;
       clearTimeout(listening);
       if (signal.aborted) return;
-      log.warn({}, "nft monitor ended, changes by others are found by polling until it runs again");
+      if (!isLossTold) log.warn({}, "nft monitor ended, changes by others are found by polling until it runs again");
+      isLossTold = true;
       setTimeout(start, RESTART_MS).unref();
       // What happened meanwhile was not seen.
       changed();

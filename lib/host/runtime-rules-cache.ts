@@ -37,17 +37,17 @@ export function readRuntimeRulesCache(
   try {
     const { rules, latestMs, refused } = parseRuntimeRules(readOwnFile(file), { choose });
     for (const { key, issues } of refused) {
-      log.error({ file, key, issues }, "a cached rule set is not valid and is left out");
+      log.error({ file, key, issues }, "A cached rule set is not valid and is left out");
     }
     if (nowMs >= latestMs) return rules;
     const times = { now: new Date(nowMs).toISOString(), latest: new Date(latestMs).toISOString() };
-    log.warn({ file, ...times }, "the clock is behind the cached runtime rules: those that expire let nothing through");
+    log.warn({ file, ...times }, "The clock is behind the cached runtime rules: those that expire let nothing through");
     return { ...rules, ruleSets: rules.ruleSets.map((each) => (hasEnd(each) ? withoutAccepts(each) : each)) };
   } catch (error) {
     if (isMissing(error)) {
       return undefined;
     }
-    log.error({ file, error: String(error) }, "the cached runtime rules cannot be used");
+    log.error({ file, error: String(error) }, "The cached runtime rules cannot be used");
     if (!readOnly) {
       setAside(cacheDir, log);
     }
@@ -91,7 +91,7 @@ function setAside(cacheDir: string, log: Log): void {
       removeIfPresent(`${file}.bad-${number}`);
     }
   } catch (error) {
-    log.error({ file, error: String(error) }, "the cached runtime rules cannot be set aside");
+    log.error({ file, error: String(error) }, "The cached runtime rules cannot be set aside");
   }
 }
 

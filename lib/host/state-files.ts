@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { isAttachmentChain } from "../netfilter/names.ts";
 import { isMissing, removeIfPresent } from "./atomic-file.ts";
 import { OBSERVED_FILE } from "./observed-file.ts";
+import { PLUGIN_RUNS_FILE } from "./plugin-runs.ts";
 
 export interface StateFolders {
   readonly stateDir: string;
@@ -15,10 +16,12 @@ export function findStateFiles({ stateDir, cacheDir }: StateFolders): readonly s
     return isAttachmentChain(chain);
   });
   const observed = namesIn(stateDir).filter((name) => name.replace(/\.\d+\.tmp$/, "") === OBSERVED_FILE);
+  const runs = namesIn(stateDir).filter((name) => name === PLUGIN_RUNS_FILE);
   const caches = namesIn(cacheDir).filter((name) => /^runtime-rules\.json(?:\.bad-\d+|\.\d+\.tmp)?$/.test(name));
   return [
     ...records.map((name) => `${stateDir}/attachments/${name}`),
     ...observed.map((name) => `${stateDir}/${name}`),
+    ...runs.map((name) => `${stateDir}/${name}`),
     ...caches.map((name) => `${cacheDir}/${name}`),
   ];
 }

@@ -46,14 +46,14 @@ async function exported(watcher: Watcher) {
     Object.entries(metrics)
       .filter(([key]) => key.startsWith(`${name}{`) && labels.every((label) => key.includes(label)))
       .reduce((sum, [, value]) => sum + value, 0);
-  const job = ['namespace="default"', 'job="web"'];
+  const job = ['namespace="default"', 'nomad_job="web"'];
   const set = [`rule_set="${SET}"`, 'scope="job"', 'action="ACCEPT"', 'mode="enforce"', ...job];
   return {
     kept: of("outbound_rule_set_packets_total", ...set),
     keptBytes: of("outbound_rule_set_bytes_total", ...set),
     default: of("outbound_default_action_packets_total", 'group="app"', 'network="egress"', 'action="DROP"', ...job),
     static: of("outbound_rule_set_packets_total", 'rule_set="conflist"', 'action="ACCEPT"'),
-    failures: of("outbound_counter_read_failures_total"),
+    failures: of("outbound_traffic_read_failures_total"),
   };
 }
 

@@ -170,7 +170,8 @@ describe.each(variants)("with iptables-%s", (backend) => {
     expect(told.level).toBe("warn");
     expect(told["keptModifyIndex"]).toBeTypeOf("number");
     expect(JSON.stringify(told["issues"])).toMatch(/"\$\.rules\[2\]\.port".*70000.*expected/);
-    const other = await watcher.waitForLine(rejected, { skip, where: ({ key }) => key === "global/never-good" });
+    const whole = "Rejected a rule set, nothing of it is in force";
+    const other = await watcher.waitForLine(whole, { skip, where: ({ key }) => key === "global/never-good" });
     expect(JSON.stringify(other["issues"])).toMatch(/"\$\.host".*example\.org.*expected/);
     expect(await watcher.metrics()).toMatchObject({ outbound_rejected_rule_sets: 2 });
     for (const name of ["kept", "never-good", "next"]) await running.remove(`global/${name}`);
@@ -221,7 +222,11 @@ describe.each(variants)("with iptables-%s", (backend) => {
     expect(await savedRules(running.node)).not.toMatch(/hostile|1\.2\.3\.4/);
     expect(await container.connect({ address: running.outside[4], port: 1000, timeoutMs: 100 })).toBe("timeout");
     const written = [...texts, ...bytes].length;
-    const { outbound_rejected_rule_sets: rejected, outbound_rule_sets: known } = await watcher.metrics();
+    const metrics = await watcher.metrics();
+    const rejected = metrics["outbound_rejected_rule_sets"];
+    const inForce = ["enforced", "audited", "expired", "pending", "kept"];
+    const counts = inForce.map((state) => metrics[`outbound_rule_sets{state="${state}"}`] ?? Number.NaN);
+    const known = counts.reduce((total, count) => total + count, 0);
     // Two are valid and decide nothing, one is valid and was looked for.
     expect({ rejected, known }).toEqual({ rejected: written - 2, known: 3 });
     // What is audited has chains that count.
@@ -248,7 +253,11 @@ describe.each(variants)("with iptables-%s", (backend) => {
       .slice(skip)
       .filter(({ level }) => level === "warn");
     expect(warnings).toHaveLength(3);
-    expect(await watcher.metrics()).toMatchObject({ outbound_rejected_rule_sets: 0, outbound_rule_sets: 0 });
+    expect(await watcher.metrics()).toMatchObject({
+      outbound_rejected_rule_sets: 0,
+      'outbound_rule_sets{state="enforced"}': 0,
+      'outbound_rule_sets{state="unscoped"}': 3,
+    });
     await running.removeAll();
   });
 

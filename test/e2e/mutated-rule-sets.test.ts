@@ -155,7 +155,7 @@ test("the watcher keeps what validate takes and rejects what it does not", async
   const rejections = (): readonly Rejected[] =>
     watcher
       .lines()
-      .filter(({ msg }) => msg === "Rejected a rule set, its last good version stays in force")
+      .filter(({ msg }) => msg === "Rejected a rule set, nothing of it is in force")
       .map((line) => parseOwnJson<Rejected>(JSON.stringify(line)));
   const told = await waitUntil(() => isLongEnough(rejections(), refused.length), { what: "all rejections to be told" });
   expect(told.map(({ key }) => key.slice(SCOPE.length + 1)).toSorted()).toEqual(refused);

@@ -76,7 +76,7 @@ export const consulAnswers: Group<ProxiedWorld> = {
       async run(world) {
         const { running } = world;
         await putMany(running, 10_000);
-        await world.measures("outbound_rule_sets", (value) => value >= 10_000, { withinMs: 20_000 });
+        await world.measures('outbound_rule_sets{state="enforced"}', (value) => value >= 10_000, { withinMs: 20_000 });
         await followsOpposite(world);
         await followsOpposite(world);
         await world.isReady(200);

@@ -114,7 +114,7 @@ async function isOff(world: NodeWorld, offMs: number): Promise<void> {
   await world.running.put(key, "?");
   const isSo = ({ key: told, time }: LogLine) =>
     told === key && typeof time === "string" && Math.abs(Date.parse(time) - Date.now() - offMs) < HOUR_MS;
-  await world.says("Rejected a rule set, its last good version stays in force", { where: isSo });
+  await world.says("Rejected a rule set, nothing of it is in force", { where: isSo });
   await world.running.remove(key);
 }
 

@@ -297,7 +297,7 @@ async function damagedCache(world: NodeWorld, damage: Damage): Promise<void> {
     // A bit of the file that says nothing may be flipped.
     if (damage !== damages.flipped || world.flows.expected === "closed") await isClosed(world, newcomer);
     await world.startWatcher();
-    if (damage !== damages.flipped) await world.says("the cached runtime rules cannot be used");
+    if (damage !== damages.flipped) await world.says("The cached runtime rules cannot be used");
     await world.says("In sync with Consul", { timeoutMs: 10_000 });
     await agreesWithFlow(world, newcomer);
   } finally {

@@ -38,7 +38,15 @@ beforeEach(() => {
     reads++;
     return isReadable ? kernel.save(family, options) : Promise.reject(new Error("no"));
   };
-  metrics = createMetrics({ iptables: { save }, families: [4], clock, log });
+  metrics = createMetrics({
+    iptables: { save, has: () => true },
+    families: [4],
+    variant: "nf_tables",
+    version: "1.2.3",
+    clock,
+    log,
+    pluginRuns: { take: () => ({ runs: [], damaged: 0 }) },
+  });
   attachments = [attachmentOf()];
 });
 
@@ -77,10 +85,10 @@ describe("traffic", () => {
     });
     kernel.send(4);
     expect(await scrape("outbound_rule_set_packets_total")).toEqual([
-      'outbound_rule_set_packets_total{rule_set="global/a",scope="global",namespace="",job="",group="",action="DROP",mode="enforce"} 1',
-      'outbound_rule_set_packets_total{rule_set="global/a",scope="global",namespace="",job="",group="",action="REJECT",mode="enforce"} 1',
-      'outbound_rule_set_packets_total{rule_set="global/a",scope="global",namespace="",job="",group="",action="ACCEPT",mode="enforce"} 1',
-      'outbound_rule_set_packets_total{rule_set="namespace/default/job/web/group/app/b",scope="group",namespace="default",job="web",group="app",action="ACCEPT",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="global/a",scope="global",namespace="",nomad_job="",group="",action="DROP",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="global/a",scope="global",namespace="",nomad_job="",group="",action="REJECT",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="global/a",scope="global",namespace="",nomad_job="",group="",action="ACCEPT",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="namespace/default/job/web/group/app/b",scope="group",namespace="default",nomad_job="web",group="app",action="ACCEPT",mode="enforce"} 1',
     ]);
     expect((await scrape("outbound_rule_set_bytes_total"))[0]).toMatch(/ 84$/);
   });
@@ -110,9 +118,9 @@ describe("traffic", () => {
     await apply({});
     kernel.send(4);
     expect((await scrape("outbound_rule_set_packets_total")).toSorted()).toEqual([
-      'outbound_rule_set_packets_total{rule_set="conflist",scope="",namespace="",job="",group="",action="DROP",mode="enforce"} 1',
-      'outbound_rule_set_packets_total{rule_set="conflist",scope="",namespace="",job="",group="",action="REJECT",mode="enforce"} 1',
-      'outbound_rule_set_packets_total{rule_set="job",scope="",namespace="default",job="",group="app",action="ACCEPT",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="conflist",scope="",namespace="",nomad_job="",group="",action="DROP",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="conflist",scope="",namespace="",nomad_job="",group="",action="REJECT",mode="enforce"} 1',
+      'outbound_rule_set_packets_total{rule_set="job",scope="",namespace="default",nomad_job="",group="app",action="ACCEPT",mode="enforce"} 1',
     ]);
   });
 
@@ -130,7 +138,7 @@ describe("traffic", () => {
     await apply({ "global/a": { rules: [accept] } });
     kernel.send(4);
     expect(await scrape("outbound_default_action_packets_total")).toEqual([
-      `outbound_default_action_packets_total{namespace="default",job="batch",group="g",network="egress",action="${defaultAction}"} ${packets}`,
+      `outbound_default_action_packets_total{namespace="default",nomad_job="batch",group="g",network="egress",action="${defaultAction}"} ${packets}`,
     ]);
   });
 
@@ -168,39 +176,40 @@ describe("traffic", () => {
     isReadable = false;
     kernel.send(4);
     await scrape("outbound");
-    expect(await scrape("outbound_counter_read_failures_total")).toEqual([
-      'outbound_counter_read_failures_total{family="ipv4"} 2',
+    expect(await scrape("outbound_traffic_read_failures_total")).toEqual([
+      'outbound_traffic_read_failures_total{family="ipv4"} 2',
     ]);
     expect((await scrapeNow("outbound_rule_set_packets_total"))[0]).toMatch(/ 1$/);
     expect(log.lines.map(({ message }) => message)).toEqual(["Cannot read the kernel's counters"]);
     isReadable = true;
     expect((await scrape("outbound_rule_set_packets_total"))[0]).toMatch(/ 2$/);
+    expect(log.lines.slice(1).map(({ message }) => message)).toEqual(["The kernel's counters can be read again"]);
   });
 
   test("of more rule sets than are told apart is summed up", async () => {
     const sets = Array.from({ length: 510 }, (_, index) => [`global/set-${index}`, { rules: [drop] }] as const);
     await apply(Object.fromEntries(sets.slice(0, 500)));
     await scrape("outbound");
-    expect(await scrape('outbound_counter_labels_limited{counter="rule_set"}')).toEqual([
-      'outbound_counter_labels_limited{counter="rule_set"} 0',
+    expect(await scrape('outbound_traffic_labels_limited{counter="rule_set"}')).toEqual([
+      'outbound_traffic_labels_limited{counter="rule_set"} 0',
     ]);
     await apply(Object.fromEntries(sets));
     kernel.send(4);
     const lines = await scrape("outbound_rule_set_packets_total");
     expect(lines).toHaveLength(501);
     expect(lines.at(-1)).toBe(
-      'outbound_rule_set_packets_total{rule_set="(other)",scope="",namespace="",job="",group="",action="DROP",mode="enforce"} 10',
+      'outbound_rule_set_packets_total{rule_set="(other)",scope="",namespace="",nomad_job="",group="",action="DROP",mode="enforce"} 10',
     );
-    expect(await scrape("outbound_counter_labels_limited")).toEqual([
-      'outbound_counter_labels_limited{counter="rule_set"} 1',
-      'outbound_counter_labels_limited{counter="default_action"} 0',
+    expect(await scrape("outbound_traffic_labels_limited")).toEqual([
+      'outbound_traffic_labels_limited{counter="rule_set"} 1',
+      'outbound_traffic_labels_limited{counter="default_action"} 0',
     ]);
   });
 
   test("has labels that are other people's text, escaped", async () => {
     attachments = [attachmentOf({ identity: { namespace: "default", job: 'a"b\\c\nd' } })];
     await apply({});
-    expect((await scrape("outbound_default_action_packets_total"))[0]).toContain(String.raw`job="a\"b\\c\nd"`);
+    expect((await scrape("outbound_default_action_packets_total"))[0]).toContain(String.raw`nomad_job="a\"b\\c\nd"`);
   });
 
   test("of chains that nobody knows is left out", async () => {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { createPassLoop, type PassLoop, type PassRequest } from "../../../watcher/pass-loop.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
-import { createMemoryLog } from "../../fakes/log.ts";
+import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
 
 const rules: PassRequest = { isResync: false, isListing: false };
 const look: PassRequest = { isResync: false, isListing: true };
@@ -9,11 +9,18 @@ const look: PassRequest = { isResync: false, isListing: true };
 let abort: AbortController;
 afterEach(() => abort.abort());
 
-function start(pass: (request: PassRequest) => Promise<void>): { loop: PassLoop; clock: FakeClock } {
+interface Started {
+  readonly loop: PassLoop;
+  readonly clock: FakeClock;
+  readonly log: MemoryLog;
+}
+
+function start(pass: (request: PassRequest) => Promise<void>): Started {
   abort = new AbortController();
   const clock = createFakeClock();
-  const loop = createPassLoop({ pass, clock, random: () => 1, log: createMemoryLog(), signal: abort.signal });
-  return { loop, clock };
+  const log = createMemoryLog();
+  const loop = createPassLoop({ pass, clock, random: () => 1, log, signal: abort.signal });
+  return { loop, clock, log };
 }
 
 test("what is asked for while a pass runs becomes one more pass, which does all of it", async () => {
@@ -33,9 +40,9 @@ test("what is asked for while a pass runs becomes one more pass, which does all 
   expect(done).toEqual([rules, look]);
 });
 
-test("a pass that fails is run again after a while, reading everything", async () => {
+test("a pass that fails is run again after a while, reading everything; that, and that all is well again, is told", async () => {
   const done: PassRequest[] = [];
-  const { loop, clock } = start((request) => {
+  const { loop, clock, log } = start((request) => {
     done.push(request);
     return done.length === 1 ? Promise.reject(new Error("busy")) : Promise.resolve();
   });
@@ -46,6 +53,12 @@ test("a pass that fails is run again after a while, reading everything", async (
   expect(done).toEqual([rules, { isResync: true, isListing: true }]);
   await clock.advance(60_000);
   expect(done).toHaveLength(2);
+  loop.request(rules);
+  await clock.settle();
+  expect(log.lines.map(({ level, message }) => `${level} ${message}`)).toEqual([
+    "error Cannot bring this node's chains up to date, trying again",
+    "info This node's chains are up to date again",
+  ]);
 });
 
 test("it ends when it is told to, also in the middle of a wait", async () => {
