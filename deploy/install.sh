@@ -175,9 +175,9 @@ check_host() {
   for setting in net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables; do
     file="/proc/sys/$(printf '%s' "$setting" | tr . /)"
     if [ ! -r "$file" ]; then
-      warn "There is no $setting: containers of one bridge reach each other unseen, load br_netfilter and set it to 1"
+      warn "There is no $setting: containers of one bridge reach each other unseen, load br_netfilter and set it to 1, see sysctl.d beside install.sh"
     elif [ "$(cat "$file")" != 1 ]; then
-      warn "$setting is $(cat "$file"): containers of one bridge reach each other unseen, set it to 1"
+      warn "$setting is $(cat "$file"): containers of one bridge reach each other unseen, set it to 1, see sysctl.d beside install.sh"
     fi
   done
 }
