@@ -2,9 +2,8 @@
 # joins while this job is known. What it does is deploy/install.sh: everything is checked before the first change, each
 # file takes its place by one rename, a second run changes nothing, and one version back is kept (outbound.previous).
 #
-#   cd dist && sha256sum SHA256SUMS install.sh    # of what is served, as you built it
-#   nomad job run -var source=https://files.example/outbound/1.2.0 \
-#     -var checksums_sha256=… -var install_sha256=… nomad/outbound-install.nomad.hcl
+#   npm run build -- --all && sha256sum dist/SHA256SUMS    # and let a web server have dist/
+#   nomad job run -var source=https://files.example/outbound/1.2.0 -var sha256=… nomad/outbound-install.nomad.hcl
 #
 # Running allocations keep their network and their rules. Then, the watchers, node after node:
 #
@@ -26,17 +25,12 @@ variable "namespace" {
 
 variable "source" {
   type        = string
-  description = "Where it is had from: has outbound-linux-amd64, outbound-linux-arm64, SHA256SUMS and install.sh"
+  description = "A URL below which a release is: outbound-linux-amd64, outbound-linux-arm64, install.sh and SHA256SUMS"
 }
 
-variable "checksums_sha256" {
+variable "sha256" {
   type        = string
-  description = "SHA-256 of SHA256SUMS, which has those of the executables"
-}
-
-variable "install_sha256" {
-  type        = string
-  description = "SHA-256 of install.sh"
+  description = "SHA-256 of SHA256SUMS: nothing runs of which the checksum does not follow from it"
 }
 
 variable "conflists" {
@@ -125,20 +119,17 @@ job "outbound-install" {
         destination = "local/outbound/SHA256SUMS"
         mode        = "file"
         options {
-          checksum = "sha256:${var.checksums_sha256}"
+          checksum = "sha256:${var.sha256}"
         }
       }
 
+      # These two are compared with SHA256SUMS below: one job for both architectures.
       artifact {
         source      = "${var.source}/install.sh"
         destination = "local/outbound/install.sh"
         mode        = "file"
-        options {
-          checksum = "sha256:${var.install_sha256}"
-        }
       }
 
-      # install.sh compares it with SHA256SUMS: one job for both architectures.
       artifact {
         source      = "${var.source}/outbound-linux-$${attr.cpu.arch}"
         destination = "local/outbound/outbound-linux-$${attr.cpu.arch}"
@@ -157,11 +148,16 @@ job "outbound-install" {
         }
       }
 
-      # The shell gets `after` as its own script's text, and install.sh's arguments as its arguments.
+      # install.sh is compared here, and compares the executable.
       config {
         command = "/bin/sh"
         args = concat(
-          ["-c", "set -e\n/bin/sh local/outbound/install.sh \"$@\"\n${var.after}", "install.sh"],
+          ["-ec", <<-END
+            (cd local/outbound && grep '  install\.sh$' SHA256SUMS | sha256sum --check --quiet --strict)
+            /bin/sh local/outbound/install.sh "$@"
+            ${var.after}
+          END
+          , "install"],
           ["--cni-path", var.cni_path, "--cni-config-dir", var.cni_config_dir],
           var.rollback ? ["--rollback"] : ["--from", "local/outbound"],
           var.rollback || length(var.conflists) > 0 ? [] : ["--no-conflist"],

@@ -1,7 +1,9 @@
 # The watcher on every client as a container: outbound-watch.nomad.hcl, for clusters without raw_exec. The image is that of
 # deploy/Containerfile: the executable, and both variants of iptables.
 #
-#   nomad job run -var image=registry.example/outbound:1.2.0 nomad/outbound-watch-docker.nomad.hcl
+#   nomad job run -var image=registry.example/cni-outbound:1.2.0 nomad/outbound-watch-docker.nomad.hcl
+#
+# It is the same job to Nomad: run one file after the other, and the watchers change over.
 #
 # The plugin itself must be on the clients as a file, in cni_path: outbound-install.nomad.hcl or deploy/install.sh. The
 # clients' Docker driver has to allow what the watcher needs, none of it privileged:
@@ -26,14 +28,14 @@ variable "namespace" {
 
 variable "image" {
   type        = string
-  default     = "outbound:latest"
+  default     = "cni-outbound:latest"
   description = "As your registry has it: a tag that names a version, or a digest"
 }
 
 variable "iptables" {
   type        = string
   default     = "nft"
-  description = "nft or legacy: which variant the host's iptables is (iptables --version); both at once do not see each other"
+  description = "nft or legacy, as iptables --version says on the hosts: what one writes the other does not see"
 }
 
 variable "volumes" {
@@ -298,6 +300,8 @@ job "outbound-watch" {
         network_mode = "host"
         args         = local.watch
         volumes      = concat(local.volumes, var.volumes)
+        # Shared with the host, which has it once it has used iptables-legacy. As a volume Docker would make a folder.
+        mount = var.iptables == "legacy" ? [{ type = "bind", source = "/run/xtables.lock", target = "/run/xtables.lock" }] : []
 
         # Root with no more capabilities than the watcher needs: net_admin and net_raw for iptables, syslog for the
         # kernel's log. It cannot override the rights of files: what Consul's variables name must be open to root as
@@ -325,6 +329,7 @@ job "outbound-watch" {
           CONSUL_CLIENT_KEY      = var.consul_client_key
           CONSUL_TLS_SERVER_NAME = var.consul_tls_server_name
           CONSUL_NAMESPACE       = var.consul_namespace
+          IPTABLES_VARIANT       = var.iptables
         } : name => value if value != ""
       }
 
