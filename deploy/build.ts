@@ -1,94 +1,107 @@
 /**
  * Builds the executable, then runs it as Nomad's fingerprint does, and writes its SHA-256 beside it. The same sources
- * give the same bytes.
+ * give the same bytes. With --all: a release, the executable of each architecture with all that install.sh takes, and
+ * SHA256SUMS of it; the executable of another architecture than this machine's is not run.
  *
  * usage: build.ts [--entry cmd/outbound.ts] [--outfile dist/outbound]
+ *        build.ts --all [--outdir dist]
  */
 import { createHash } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { execa } from "execa";
 import { z } from "zod";
+import { type Architecture, architectures, expectElf } from "./architecture.ts";
+import { compile } from "./compile.ts";
+import { fetchRuntime } from "./fetch-runtime.ts";
+import { smokeCheck } from "./smoke-check.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const packageSchema = z.object({ version: z.string() });
 
+/** What stands beside an executable when an operator installs it: conflists in a folder, as one of them is chosen. */
+const besides = [
+  "install.sh",
+  "outbound-watch.service",
+  "Containerfile",
+  "container-entry.sh",
+  "conflist",
+  "sysctl.d",
+  "modules-load.d",
+];
+
 const { values } = parseArgs({
   options: {
+    all: { type: "boolean", default: false },
     entry: { type: "string", default: "cmd/outbound.ts" },
     outfile: { type: "string", default: "dist/outbound" },
+    outdir: { type: "string", default: "dist" },
   },
 });
-const outfile = resolve(root, values.outfile);
-/** Whoever runs the old one meanwhile keeps it: the new one takes its place when it is whole and has been checked. */
-await mkdir(dirname(outfile), { recursive: true });
-const folder = await mkdtemp(join(dirname(outfile), ".build-"));
-// The name is part of the bytes: the same one gives the same executable.
-const candidate = join(folder, basename(outfile));
-
 const { version } = packageSchema.parse(JSON.parse(await readFile(join(root, "package.json"), "utf8")));
-try {
-  await compile({ entry: resolve(root, values.entry), version });
-  await smokeCheck(version);
-  await rename(candidate, outfile);
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
-await writeFile(`${outfile}.sha256`, `${await sha256(outfile)}  ${basename(outfile)}\n`);
-process.stdout.write(`Built ${values.outfile} ${version}\n`);
+const entry = resolve(root, values.entry);
+if (values.all) await buildRelease(resolve(root, values.outdir));
+else await buildOne(resolve(root, values.outfile));
 
-async function compile({ entry, version }: { readonly entry: string; readonly version: string }): Promise<void> {
-  const args = [
-    "build",
-    "--compile",
-    "--minify",
-    "--bytecode",
-    // Bytecode's default, CommonJS, knows neither top-level await nor import.meta, which yargs uses.
-    "--format=esm",
-    // Without it the whole bundle is loaded before the first line runs, also what only a dynamic import reaches.
-    "--splitting",
-    // Else the working directory's .env sets variables, and its bunfig.toml preloads code.
-    "--no-compile-autoload-dotenv",
-    "--no-compile-autoload-bunfig",
-    `--define=OUTBOUND_VERSION=${JSON.stringify(version)}`,
-    entry,
-    `--outfile=${candidate}`,
-  ];
-  const result = await execa("bun", args, { cwd: root, preferLocal: true, localDir: root, reject: false, all: true });
-  // Where bytecode fails, bun says so, exits 0 and leaves an executable that starts slower.
-  if (result.exitCode !== 0 || result.all.includes("error:")) {
-    throw new Error(`Cannot build ${outfile}: ${result.shortMessage ?? "bun reports an error"}\n${result.all}`);
+async function buildOne(outfile: string): Promise<void> {
+  await inFolderBeside(outfile, async (folder) => {
+    const candidate = join(folder, basename(outfile));
+    await compile({ root, entry, version, outfile: candidate });
+    await smokeCheck(candidate, { version });
+    await rename(candidate, outfile);
+  });
+  await writeFile(`${outfile}.sha256`, `${await sha256(outfile)}  ${basename(outfile)}\n`);
+  process.stdout.write(`Built ${values.outfile} ${version}\n`);
+}
+
+async function buildRelease(outdir: string): Promise<void> {
+  await inFolderBeside(join(outdir, "any"), async (folder) => {
+    for (const architecture of architectures) await buildFor(architecture, folder);
+    for (const name of besides) await cp(join(root, "deploy", name), join(folder, name), { recursive: true });
+    const names = await listFiles(folder);
+    const lines = await Promise.all(names.map(async (name) => `${await sha256(join(folder, name))}  ${name}\n`));
+    await writeFile(join(folder, "SHA256SUMS"), lines.join(""));
+    // The list last: until it is there, what it lists is refused.
+    for (const name of [...names, "SHA256SUMS"]) {
+      await mkdir(dirname(join(outdir, name)), { recursive: true });
+      await rename(join(folder, name), join(outdir, name));
+    }
+  });
+  process.stdout.write(`Built a release of ${version} in ${outdir}\n`);
+}
+
+async function buildFor(architecture: Architecture, folder: string): Promise<void> {
+  const outfile = join(folder, `outbound-linux-${architecture.name}`);
+  if (architecture.node === process.arch) {
+    await compile({ root, entry, version, outfile });
+    await expectElf(outfile, architecture);
+    await smokeCheck(outfile, { version });
+    return;
   }
+  await inFolderBeside(outfile, async (unpacked) => {
+    const runtime = await fetchRuntime(architecture.runtimePackage, { root, folder: unpacked });
+    await compile({ root, entry, version, outfile, runtime });
+  });
+  await expectElf(outfile, architecture);
 }
 
-/** No arguments, no environment, no standard input, 3 s: Nomad's plugin fingerprint. */
-async function smokeCheck(version: string): Promise<void> {
-  const trap = await mkdtemp(join(tmpdir(), "outbound-build-"));
+/** Whoever runs the old one meanwhile keeps it: the new one takes its place when it is whole and has been checked. */
+async function inFolderBeside(path: string, work: (folder: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const folder = await mkdtemp(join(dirname(path), ".build-"));
   try {
-    await writeFile(join(trap, ".env"), "CNI_COMMAND=VERSION\n");
-    await writeFile(join(trap, "bunfig.toml"), 'preload = ["./preload.js"]\n');
-    await writeFile(join(trap, "preload.js"), "process.exit(66);\n");
-    for (const cwd of ["/", trap]) await expectAbout({ cwd, version });
+    await work(folder);
   } finally {
-    await rm(trap, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function expectAbout({ cwd, version }: { readonly cwd: string; readonly version: string }): Promise<void> {
-  const options = { cwd, env: {}, extendEnv: false, stdin: "ignore", timeout: 3000, reject: false } as const;
-  const { exitCode, stdout, stderr, shortMessage } = await execa(candidate, [], options);
-  const [about, protocol, ...rest] = stderr.split("\n");
-  const isRight =
-    exitCode === 0 &&
-    stdout === "" &&
-    about === `CNI outbound plugin v${version}` &&
-    protocol?.startsWith("CNI protocol versions supported: 0.1.0, ") === true &&
-    rest.length === 0;
-  if (isRight) return;
-  const seen = JSON.stringify({ exitCode, stdout, stderr });
-  throw new Error(`Cannot accept ${outfile}: run in ${cwd} it gave ${seen} ${shortMessage ?? ""}`);
+async function listFiles(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((found) => found.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name).slice(folder.length + 1))
+    .toSorted();
 }
 
 async function sha256(path: string): Promise<string> {

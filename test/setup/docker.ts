@@ -81,7 +81,7 @@ async function buildImage(image: string, binary: string): Promise<void> {
 }
 
 /** Includes the loader; empty for a static executable, on which ldd fails. */
-async function sharedLibraries(binary: string): Promise<readonly string[]> {
+export async function sharedLibraries(binary: string): Promise<readonly string[]> {
   const { stdout } = await runCommand(["ldd", binary], { allowFailure: true });
   return stdout.match(/(?<=^\s|=> )\/\S+/gm) ?? [];
 }
