@@ -6,7 +6,9 @@ const suites = [
   { name: "contract", maxWorkers: 1 },
   { name: "consul", maxWorkers: 1 },
   { name: "kernel", maxWorkers: 1 },
-  { name: "e2e", maxWorkers: 1 },
+  { name: "e2e", maxWorkers: 1, exclude: ["test/e2e/nomad/**"] },
+  // Where a Nomad is found only.
+  { name: "e2e/nomad", maxWorkers: 1, testTimeout: 180_000 },
   { name: "faults", maxWorkers: 1 },
   { name: "fuzz", maxWorkers: 2, globalSetup: "test/fuzz/support/global-setup.ts" },
 ];
@@ -15,15 +17,16 @@ export default defineConfig({
   test: {
     allowOnly: false,
     passWithNoTests: false,
-    projects: suites.map(({ name, maxWorkers, globalSetup = [] }) => ({
+    projects: suites.map(({ name, maxWorkers, globalSetup = [], exclude = [], testTimeout = 60_000 }) => ({
       test: {
         name,
         include: [`test/${name}/**/*.test.ts`],
+        exclude,
         environment: "node",
         globalSetup,
         maxWorkers,
         retry: 0,
-        testTimeout: 60_000,
+        testTimeout,
         hookTimeout: 120_000,
       },
     })),

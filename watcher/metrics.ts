@@ -66,6 +66,11 @@ export function createMetrics(ports: MetricsPorts, registry = new Registry()): M
   // An alert on a series sees nothing until the series is there.
   for (const family of families) drift.inc({ family: `ipv${family}` }, 0);
   const attachments = new Gauge({ name: "outbound_attachments", help: "Attachments on this node", registers });
+  const unidentified = new Gauge({
+    name: "outbound_attachments_without_identity",
+    help: "Attachments of which it is not known whose they are: no rules of their namespace, job or group apply",
+    registers,
+  });
   const unfiltered = new Gauge({
     name: "outbound_unfiltered_attachments",
     help: "Attachments with an address of a family whose iptables programs are missing: their rules follow nothing",
@@ -97,6 +102,7 @@ export function createMetrics(ports: MetricsPorts, registry = new Registry()): M
       const { applied } = state;
       showSync(state);
       attachments.set(state.attachments.length);
+      unidentified.set(state.unidentified.length);
       const missing = ([4, 6] as const).filter((family) => !iptables.has(family));
       unfiltered.set(countUnfiltered(state.attachments, missing));
       showRuleSets(state, clock.nowMs());

@@ -1,6 +1,7 @@
 import { createCompiler } from "../netfilter/compile-node.ts";
 import type { Family } from "../policy/address.ts";
-import type { Attachment } from "../policy/attachment.ts";
+import type { Attachment, Identity } from "../policy/attachment.ts";
+import { completeIdentity, isIdentified } from "../policy/identity.ts";
 import { attach } from "./attach.ts";
 import { describeAttachment, type DescribeOptions } from "./describe-attachment.ts";
 import { detach } from "./detach.ts";
@@ -26,8 +27,9 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
     // Also one whose record cannot be read: it runs, and may keep what it has.
     const isNew = !ports.store.isRecorded(chain);
     const previous = isNew ? undefined : ports.store.find(description);
+    const identity = identityOf(description, previous);
     const addedAt = new Date(ports.nowMs()).toISOString();
-    const attachment: Attachment = { ...description, chain, addedAt, sequence: ports.uptime() };
+    const attachment: Attachment = { ...description, identity, chain, addedAt, sequence: ports.uptime() };
     ports.store.write(attachment);
     const failures = await attachIn(families, { attachment, isNew, ports });
     if (failures.length === 0) return;
@@ -40,6 +42,12 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
     "Attached",
   );
   return result;
+}
+
+/** What the watcher has found out about this container outlasts a repeated ADD: the denies of its job stay. */
+function identityOf({ identity }: Pick<Attachment, "identity">, recorded: Attachment | undefined): Identity {
+  if (recorded === undefined || isIdentified(identity)) return identity;
+  return completeIdentity(identity, recorded.identity) ?? identity;
 }
 
 interface AttachInOptions {

@@ -1,6 +1,7 @@
 /** `npm test`: installs what the tests need, then the gate, the build and every suite. Exits 1 when any of it fails. */
 import { ensureConsul } from "../setup/consul.ts";
 import { ensureConsulImage, ensureDocker } from "../setup/docker.ts";
+import { findNomad } from "../setup/nomad.ts";
 import { ensurePackages } from "../setup/packages.ts";
 import { runGate } from "./gate.ts";
 import { runStep } from "./step.ts";
@@ -21,6 +22,11 @@ const consul = await attempt("get Consul", ensureConsul);
 // A machine may forbid containers: what needs them is then told as not run, not as failed.
 const docker = await ensureDocker().catch((error: unknown) => ({ reason: messageOf(error) }));
 const isDockerHere = "stop" in docker;
+// No package has it; where somebody has one, it is tried.
+const nomad = await findNomad().then(
+  (path) => ({ path }),
+  (error: unknown) => ({ reason: messageOf(error) }),
+);
 try {
   const image =
     isDockerHere && consul !== undefined
@@ -32,6 +38,8 @@ try {
   };
   for (const name of ["contract", "fuzz", "consul", "kernel", "e2e", "faults"])
     suites.push(await runSuite(name, { env, output: "show" }));
+  if ("path" in nomad)
+    suites.push(await runSuite("e2e/nomad", { env: { ...env, NOMAD_BIN: nomad.path }, output: "show" }));
 } finally {
   if (isDockerHere) await docker.stop();
 }
@@ -39,6 +47,7 @@ try {
 process.stdout.write("\n");
 for (const suite of suites) printSuite(suite);
 if (!isDockerHere) process.stdout.write(`did not run: what needs containers: ${docker.reason}\n`);
+if ("reason" in nomad) process.stdout.write(`did not run: e2e/nomad: ${nomad.reason}\n`);
 for (const problem of problems) process.stdout.write(`FAILED ${problem}\n`);
 if (gate.failedSteps > 0) process.stdout.write(`FAILED gate: ${gate.failedSteps} of its steps, see above\n`);
 

@@ -34,6 +34,7 @@ export async function renderExampleMetrics(): Promise<string> {
     attachments: [],
     applied: { runtimeRules: { node: "n1", ruleSets: [] }, nowMs: 1000 },
     audited: [],
+    unidentified: [],
   });
 }
 

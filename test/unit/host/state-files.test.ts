@@ -8,6 +8,7 @@ import { writeObserved } from "../../../lib/host/observed-file.ts";
 import { recordPluginRun } from "../../../lib/host/plugin-runs.ts";
 import { writeRuntimeRulesCache } from "../../../lib/host/runtime-rules-cache.ts";
 import { findStateFiles, removeStateFiles } from "../../../lib/host/state-files.ts";
+import { writeUnidentified } from "../../../lib/host/unidentified-file.ts";
 import { attachmentWith } from "../inspect/fixtures.ts";
 
 let root: string;
@@ -26,6 +27,7 @@ function fill(): void {
   createAttachmentStore(stateDir, { log: silentLog }).write(attachmentWith());
   writeObserved(stateDir, []);
   recordPluginRun(stateDir, { verb: "ADD", seconds: 0.034, isFailed: false });
+  writeUnidentified(stateDir, { unidentified: [{ allocation: "a", since: "", problem: "refused" }], log: silentLog });
   writeRuntimeRulesCache(cacheDir, { rules: { node: "n1", ruleSets: [] }, nowMs: 0 });
   for (const name of [`${chain}.unreadable`, `${chain}.json.77.tmp`])
     writeFileSync(`${stateDir}/attachments/${name}`, "");

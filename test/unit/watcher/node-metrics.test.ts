@@ -48,6 +48,7 @@ const start: WatchState = {
   attachments: [],
   applied: undefined,
   audited: [],
+  unidentified: [],
 };
 
 async function scrape(name: string, state: Partial<WatchState> = {}): Promise<readonly string[]> {
