@@ -276,7 +276,8 @@ keep_version_back() {
     if [ "$sum" = "$(recorded_sum "$path")" ]; then remove "$path.previous"; fi
   done <"$stage/record"
   while IFS='	' read -r mode source target; do
-    if [ "$(sum_of "$source")" != "$(recorded_sum "$target")" ] && [ -f "$target" ] && ! is_same "$source" "$target"; then
+    if [ ! -f "$target" ] || is_same "$source" "$target"; then continue; fi
+    if [ "$(sum_in "$stage/record" "$target")" != "$(recorded_sum "$target")" ]; then
       # Not executable: Nomad's fingerprint runs every executable in its cni_path.
       put "$target" "$target.previous" 0600
     fi
@@ -345,7 +346,9 @@ plan_back() {
   if [ "$1" != any ] && [ -f "$2" ] && [ "$(sum_of "$2")" != "$1" ] && ! is_same "$2" "$2.previous"; then
     warn "$2 stays, it is not as it was installed"
   elif [ -f "$2.previous" ]; then
-    plan "$2.previous" "$2" "$3" always
+    source="$2.previous"
+    [ "$2" != "$cni_path/outbound" ] || source=$candidate
+    plan "$source" "$2" "$3" always
   elif ! grep -qF -e "  $2" "$record.previous"; then
     printf '%s\n' "$2" >>"$stage/gone"
   fi
@@ -409,7 +412,13 @@ hide_conflists() {
 # --- files ---
 
 put() {
-  copy "$1" "$2" "$3"
+  if [ "$1" = "$stage/outbound" ]; then
+    # Staged in this very folder: 100 MB need not be copied again.
+    if ! { chmod "$3" "$1" && mv -f -- "$1" "$2"; }; then die "Cannot write $2: see above; it is as it was"; fi
+    sync_to_disk "$cni_path"
+  else
+    copy "$1" "$2" "$3"
+  fi
   changes=$((changes + 1))
 }
 
@@ -440,14 +449,16 @@ has_line() { grep -qxF -e "$2" "$1"; }
 
 sum_of() { sha256sum <"$1" | cut -d ' ' -f 1; }
 
-recorded_sum() (
-  [ -f "$record" ] || return 0
+recorded_sum() { sum_in "$record" "$1"; }
+
+sum_in() (
+  [ -f "$1" ] || return 0
   while read -r sum path; do
-    if [ "$path" = "$1" ]; then
+    if [ "$path" = "$2" ]; then
       printf '%s\n' "$sum"
       return
     fi
-  done <"$record"
+  done <"$1"
 )
 
 make_folder() {

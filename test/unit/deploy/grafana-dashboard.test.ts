@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { expressionsOf, type Panel, panelsOf, readDashboard } from "../../support/dashboard.ts";
 import { listMetrics, seriesOf } from "../../support/metric-list.ts";
-import { metricsIn } from "../../support/metric-uses.ts";
+import { groupedIn, metricsIn } from "../../support/metric-uses.ts";
 
 const dashboard = readDashboard();
 const panels = panelsOf(dashboard);
@@ -19,6 +19,8 @@ describe("the dashboard", () => {
     const expressions = [...expressionsOf(dashboard), ...queries];
     expect(expressions.length).toBeGreaterThan(20);
     for (const expression of expressions) {
+      const grouping = metricsIn(expression).flatMap(({ name }) => series.get(name) ?? []);
+      expect([...grouping, ...ATTACHED]).toEqual(expect.arrayContaining([...groupedIn(expression)]));
       for (const { name, labels } of metricsIn(expression)) {
         expect([...series.keys()]).toContain(name);
         expect([...(series.get(name) ?? []), ...ATTACHED]).toEqual(expect.arrayContaining([...labels]));

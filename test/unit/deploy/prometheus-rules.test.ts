@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { anchorsIn } from "../../support/markdown-rows.ts";
 import { listMetrics, seriesOf } from "../../support/metric-list.ts";
-import { metricsIn } from "../../support/metric-uses.ts";
+import { groupedIn, metricsIn } from "../../support/metric-uses.ts";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 
@@ -38,9 +38,7 @@ const ATTACHED = ["job", "instance"];
 let series: ReadonlyMap<string, readonly string[]>;
 beforeAll(async () => {
   const own = (await listMetrics()).flatMap(seriesOf);
-  const recorded = records.map(
-    ({ record, expr }) => [record, metricsIn(expr).flatMap(({ labels }) => labels)] as const,
-  );
+  const recorded = records.map(({ record, expr }) => [record, groupedIn(expr)] as const);
   series = new Map([...own, ...recorded]);
 });
 
@@ -52,6 +50,8 @@ describe("the alert rules", () => {
         expect([...series.keys()]).toContain(name);
         expect([...(series.get(name) ?? []), ...ATTACHED]).toEqual(expect.arrayContaining([...labels]));
       }
+      const known = metricsIn(expr).flatMap(({ name }) => series.get(name) ?? []);
+      expect([...known, ...ATTACHED]).toEqual(expect.arrayContaining([...groupedIn(expr)]));
       expect(metricsIn(expr).length + Number(expr.includes("up{"))).toBeGreaterThan(0);
     },
   );
@@ -79,8 +79,10 @@ describe("the alert rules", () => {
 });
 
 test("a metric or label that there is none of is found", () => {
-  expect(metricsIn('sum by (instance, nope) (rate(outbound_x_total{a!="b", c=~"d"}[5m])) > outbound:y')).toEqual([
-    { name: "outbound_x_total", labels: ["a", "c", "instance", "nope"] },
-    { name: "outbound:y", labels: ["instance", "nope"] },
+  const expression = 'sum by (instance, nope) (rate(outbound_x_total{a!="b", c=~"d"}[5m])) > outbound:y';
+  expect(metricsIn(expression)).toEqual([
+    { name: "outbound_x_total", labels: ["a", "c"] },
+    { name: "outbound:y", labels: [] },
   ]);
+  expect(groupedIn(expression)).toEqual(["instance", "nope"]);
 });
