@@ -39,7 +39,7 @@ function fill(): void {
 test("whatever the plugin and the watcher write is found and removed, folders included", () => {
   fill();
   const files = findStateFiles(folders);
-  expect(files).toHaveLength(9);
+  expect(files).toHaveLength(10);
   const { removed, left } = removeStateFiles(folders);
   expect(removed).toEqual([...files, `${folders.stateDir}/attachments`, folders.stateDir, folders.cacheDir]);
   expect(left).toEqual([]);
