@@ -24,8 +24,11 @@ const base: readonly Requirement[] = [
 
 const docker: Requirement = { debianPackage: "docker.io", files: ["/usr/sbin/dockerd", "/usr/bin/containerd"] };
 
-/** Not run, only for systemd-analyze, which judges the unit. */
-const systemd: Requirement = { debianPackage: "systemd", files: ["/usr/bin/systemd-analyze"] };
+/** What judges the files of deploy/; of systemd only systemd-analyze is run. */
+const linters: readonly Requirement[] = [
+  { debianPackage: "systemd", files: ["/usr/bin/systemd-analyze"] },
+  { debianPackage: "shellcheck", files: ["/usr/bin/shellcheck"] },
+];
 
 /** Other shells than Debian's own, for the completion that each of them has. */
 const shells: readonly Requirement[] = [
@@ -51,7 +54,7 @@ const clock: Requirement = { debianPackage: "libfaketime", files: [libfaketime] 
 /**
  * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
  * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock,
- * `systemd` systemd-analyze, `otherArchitecture` an emulator of arm64. Returns the names of the packages it installed.
+ * `linters` systemd-analyze and shellcheck, `otherArchitecture` an emulator of arm64. Returns the names of the packages it installed.
  */
 export async function ensurePackages(options: PackageOptions): Promise<readonly string[]> {
   const requirements = [
@@ -59,7 +62,7 @@ export async function ensurePackages(options: PackageOptions): Promise<readonly 
     ...(options.docker ? [docker] : []),
     ...(options.shells === true ? shells : []),
     ...(options.clock === true ? [clock] : []),
-    ...(options.systemd === true ? [systemd] : []),
+    ...(options.linters === true ? linters : []),
     ...(options.otherArchitecture === true ? otherArchitecture : []),
   ];
   const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
@@ -78,7 +81,7 @@ export interface PackageOptions {
   readonly docker: boolean;
   readonly shells?: boolean;
   readonly clock?: boolean;
-  readonly systemd?: boolean;
+  readonly linters?: boolean;
   readonly otherArchitecture?: boolean;
 }
 
