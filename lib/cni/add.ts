@@ -68,7 +68,7 @@ async function attachIn(families: readonly Family[], options: AttachInOptions): 
       return attach(compiled, { family, isNew, iptables, log });
     }),
   );
-  return attempts.flatMap((attempt) => (attempt.status === "rejected" ? [attempt.reason] : []));
+  return attempts.filter((attempt) => attempt.status === "rejected").map(({ reason }): unknown => reason);
 }
 
 /**

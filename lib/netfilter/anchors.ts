@@ -9,6 +9,9 @@ const ADMIN_COMMENT = /--comment "CNI firewall plugin admin overrides"/;
 const ISOLATION_CHAIN = /^CNI-ISOLATION-/;
 const HARMLESS_TARGETS: ReadonlySet<string> = new Set(["DROP", "REJECT", "LOG", "NFLOG"]);
 
+/** Targets of the filter table behind which the next rule does not come, and that are no chain. */
+const LETTING_THROUGH: ReadonlySet<string> = new Set(["ACCEPT", "RETURN", "QUEUE", "NFQUEUE"]);
+
 /** A main chain and where it has to be reached from. */
 export interface MainChain {
   readonly name: string;
@@ -129,8 +132,9 @@ function isHarmless(rule: ActualRule, mains: readonly MainChain[]): boolean {
   return !isGoto(rule) && (ISOLATION_CHAIN.test(target) || mains.some((main) => main.name === target));
 }
 
+/** Its chain has a name of the operator's choice; what ends a packet's way itself is no jump, whatever it says. */
 function isAdminJump(rule: ActualRule): boolean {
-  return ADMIN_COMMENT.test(rule.text) && !isGoto(rule);
+  return ADMIN_COMMENT.test(rule.text) && !LETTING_THROUGH.has(rule.target ?? "") && !isGoto(rule);
 }
 
 /** No condition but a comment. */

@@ -35,6 +35,10 @@ export const DRIFT_CORPUS: readonly Finding<DriftCase>[] = [
       phase: 0,
     },
   },
+  ...["ACCEPT", "RETURN"].map((target) => ({
+    was: `a rule with the comment of the admin chain's jump passed for it, and was ${target}`,
+    input: { runtimeRules, edits: [deleted(2), { ...retargeted(3), target }], phase: 0 },
+  })),
   ...["CNI-OUT-0123456789abcdef0123", "CNI-OUTBOUND", "CNI-FORWARD"].map((chain) => ({
     was: `a goto to ${chain} in front of our jump passed for a jump, which packets come back from`,
     input: {

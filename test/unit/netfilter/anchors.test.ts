@@ -71,6 +71,15 @@ describe("planAnchors", () => {
     expect(firewall).toEqual([MAIN, "CNI-ADMIN", "ACCEPT", "ACCEPT"]);
   });
 
+  test.each(["ACCEPT", "RETURN"])(
+    "comes before the jump to the admin chain where somebody made it %s",
+    async (target) => {
+      const changed = FIREWALL_PLUGIN.map((line) => line.replace("-j CNI-ADMIN", `-j ${target}`));
+      const { firewall } = await anchored([main], ...changed, `-I CNI-FORWARD 2 ${JUMP}`);
+      expect(firewall).toEqual([MAIN, target, "ACCEPT", "ACCEPT"]);
+    },
+  );
+
   test("comes before a jump to a chain that only has a name like ours", async () => {
     const chain = "CNI-OUT-0123456789abcdef0123";
     const rules = [`:${chain} - [0:0]`, `-A ${chain} -j ACCEPT`, `-A FORWARD -j ${chain}`, `-A FORWARD ${JUMP}`];
