@@ -64,14 +64,14 @@ variable "cpu" {
 
 variable "memory" {
   type        = number
-  default     = 256
-  description = "MiB: a limit, where the clients have cgroups v2. 1,000 attachments take 230 with nft's monitor"
+  default     = 300
+  description = "MiB: a limit too. 1,000 attachments take 230, with nft's monitor"
 }
 
 variable "memory_max" {
   type        = number
-  default     = 512
-  description = "MiB: the limit instead, where the scheduler allows oversubscription of memory"
+  default     = 0
+  description = "MiB: the limit instead, where the scheduler allows oversubscription of memory; 0: memory is the limit"
 }
 
 # What `outbound watch` is told: one variable for each of its flags.

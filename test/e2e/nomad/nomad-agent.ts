@@ -120,6 +120,14 @@ function agentConfig(node: ClientNode, { directory, consul }: AgentConfig): stri
         enabled = true
       }
     }
+    plugin "docker" {
+      config {
+        volumes {
+          enabled = true
+        }
+        allow_caps = ["net_admin", "net_raw", "syslog"]
+      }
+    }
     server {
       enabled          = true
       bootstrap_expect = 1
