@@ -12,6 +12,7 @@ import { hostInterfaces } from "../lib/host/host-interfaces.ts";
 import type { Log } from "../lib/host/log.ts";
 import { readPluginFile } from "../lib/host/plugin-file.ts";
 import { awaitFact, mapFact, readFact } from "../lib/host/read-fact.ts";
+import { readIdentityProblems } from "../lib/host/unidentified-file.ts";
 import type { Attachment } from "../lib/policy/attachment.ts";
 import { readCacheFacts, type CachedRules } from "./doctor-cache.ts";
 import { gatherConsul } from "./doctor-consul.ts";
@@ -79,6 +80,11 @@ export async function gatherFacts(options: DoctorOptions): Promise<NodeFacts> {
       nowMs,
     },
     watcher: watching,
+    identities: mapFact(stored, (read) => ({
+      attachments: read.attachments,
+      problems: readIdentityProblems(stateDir, { log: SILENT }),
+      nowMs,
+    })),
     consul,
   };
 }

@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { readObserved } from "../lib/host/observed-file.ts";
+import { readIdentityProblems } from "../lib/host/unidentified-file.ts";
 import { viewAttachment } from "../lib/inspect/attachment-view.ts";
 import { findAllocation } from "../lib/inspect/find-allocation.ts";
 import { formatView } from "../lib/inspect/format-view.ts";
@@ -30,7 +31,8 @@ export function builder(yargs: Argv) {
       "that it would have denied or accepted, and with logDenied those denied, are what",
       "the watcher saw in the kernel's log: a few lines a second. Times are UTC.",
       "",
-      "JSON: { attachments: [{ allocation, identity, network, ifname, addresses: [],",
+      "JSON: { attachments: [{ allocation, identity, unidentified?: { since, problem? },",
+      "          network, ifname, addresses: [],",
       "          chain, mainChain, kernel: { ipv4, ipv6 }, hostTraffic, addedAt,",
       "          rules: [{ phase: deny|static|accept, from,",
       "                    source: { kind: static|initial|job|runtime, index, key? },",
@@ -60,7 +62,9 @@ export async function handler({ alloc, stateDir, cacheDir, json }: ShowArguments
   const context = readRuntimeContext(cacheDir, log);
   const kernel = await readKernel(log);
   const observed = readObserved(stateDir, { log });
-  const views = attachments.map((attachment) => viewAttachment(attachment, { context, kernel, observed }));
+  const identityProblems = readIdentityProblems(stateDir, { log });
+  const known = { context, kernel, observed, identityProblems };
+  const views = attachments.map((attachment) => viewAttachment(attachment, known));
   if (json) printJson({ attachments: views });
   else printText([...views.map((view) => formatView(view, context)), COUNTERS_NOTE].join("\n\n"));
 }

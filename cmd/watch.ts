@@ -11,15 +11,19 @@ import { openKernelLog } from "../lib/host/kernel-log.ts";
 import { withLock } from "../lib/host/lock.ts";
 import type { Log } from "../lib/host/log.ts";
 import { createNodeLock, type NodeLock } from "../lib/host/node-lock.ts";
+import { createNomad } from "../lib/host/nomad.ts";
+import { isNomadConfigured } from "../lib/host/nomad-settings.ts";
 import { OBSERVED_FILE, readObserved, writeObserved } from "../lib/host/observed-file.ts";
 import { createPinoLog, LOG_LEVELS } from "../lib/host/pino-log.ts";
 import { createPidMemory, monitorRuleset } from "../lib/host/ruleset-monitor.ts";
 import { readRuntimeRulesCache, RUNTIME_RULES_FILE, writeRuntimeRulesCache } from "../lib/host/runtime-rules-cache.ts";
 import { removeUnfinished } from "../lib/host/unfinished-files.ts";
+import { UNIDENTIFIED_FILE, writeUnidentified } from "../lib/host/unidentified-file.ts";
 import { watchFolder } from "../lib/host/watch-folder.ts";
 import { LOG_PREFIX } from "../lib/netfilter/log-prefix.ts";
 import { encodeSegment } from "../lib/policy/segment.ts";
 import { describeState } from "../watcher/describe-state.ts";
+import { startIdentitySearch } from "../watcher/identity-search.ts";
 import { createListener } from "../watcher/listener.ts";
 import { createMetrics } from "../watcher/metrics.ts";
 import { createNodeRunner, type NodeRunner } from "../watcher/node-runner.ts";
@@ -89,14 +93,29 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
   const { stateDir, cacheDir, node, prefix, resync, listen } = options;
   const path = process.env["PATH"];
   // Only a watcher writes these, and no other one runs.
-  removeUnfinished(stateDir, (name) => name === OBSERVED_FILE);
+  removeUnfinished(stateDir, (name) => name === OBSERVED_FILE || name === UNIDENTIFIED_FILE);
   removeUnfinished(cacheDir, (name) => name === RUNTIME_RULES_FILE);
   const own = createPidMemory();
   const store = createAttachmentStore(stateDir, { log });
   const lock = createNodeLock({ signal });
   const iptables = createIptables({ path, onStart: own.add, inherited: lock.descriptor });
   const nowMs = Date.now;
-  const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs });
+  const identities = startIdentitySearch(
+    { signal },
+    {
+      nomad: isNomadConfigured(process.env) ? createNomad(process.env) : undefined,
+      limit: createRequestLimit({ burst: 20, perSecond: 10, clock: systemClock }),
+      clock: systemClock,
+      random: Math.random,
+      log,
+      onChange: (unidentified) => {
+        writeUnidentified(stateDir, { unidentified, log });
+        statusKey.changed();
+      },
+    },
+  );
+  const { identityOf } = identities;
+  const runner = createNodeRunner({ iptables, store, interfaces: hostInterfaces, log, nowMs, identityOf });
   const variant = await readVariant({ path });
   const families = ([4, 6] as const).filter((family) => iptables.has(family) && hostInterfaces.hasFamily(family));
   const metrics = createMetrics({ iptables, families, clock: systemClock, log });
@@ -137,6 +156,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
       observe: metrics.observe,
       onChange: () => statusKey.changed(),
       observed,
+      identities,
     },
   );
   const statusKey = startStatusKey(
@@ -155,7 +175,7 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
     listener.on("error", (error) => log.error({ listen, error: String(error) }, "Cannot serve health and metrics"));
     listener.listen(parseListenAddress(listen));
   }
-  await Promise.all([watcher.ended, statusKey.ended]);
+  await Promise.all([watcher.ended, statusKey.ended, identities.ended]);
   observed.close();
   listener.close();
   consul.close();

@@ -284,6 +284,12 @@ job "outbound-watch" {
       kill_signal  = "SIGTERM"
       kill_timeout = "10s"
 
+      # For the task API, by which the watcher asks whose an allocation is where CNI_ARGS do not say (Nomad before 1.9.4, or
+      # a name with a semicolon). With ACLs in Nomad: outbound-watch.nomad-policy.hcl.
+      identity {
+        file = true
+      }
+
       dynamic "identity" {
         for_each = var.consul_identity ? [var.consul_audience] : []
         content {

@@ -273,6 +273,12 @@ job "outbound-watch" {
       kill_signal  = "SIGTERM"
       kill_timeout = "10s"
 
+      # For the task API, by which the watcher asks whose an allocation is where CNI_ARGS do not say (Nomad before 1.9.4, or
+      # a name with a semicolon). With ACLs in Nomad: outbound-watch.nomad-policy.hcl.
+      identity {
+        file = true
+      }
+
       dynamic "identity" {
         for_each = var.consul_identity ? [var.consul_audience] : []
         content {
@@ -294,7 +300,10 @@ job "outbound-watch" {
         args    = concat(var.confine ? local.confine : [], local.watch)
       }
 
-      env = {
+      env = merge({
+        # The agent's own, which raw_exec hands on, would go before the task API.
+        NOMAD_ADDR = ""
+        }, {
         for name, value in {
           CONSUL_HTTP_ADDR       = var.consul_http_addr
           CONSUL_HTTP_TOKEN_FILE = var.consul_identity ? "$${NOMAD_SECRETS_DIR}/consul_token" : var.consul_http_token_file
@@ -306,7 +315,7 @@ job "outbound-watch" {
           CONSUL_TLS_SERVER_NAME = var.consul_tls_server_name
           CONSUL_NAMESPACE       = var.consul_namespace
         } : name => value if value != ""
-      }
+      })
 
       dynamic "service" {
         for_each = var.listen == "" || var.service_provider == "" ? [] : [var.service_provider]

@@ -6,7 +6,7 @@ import type { WatchState } from "./watch.ts";
 
 /** What a watcher in this state writes into its node's status key. Equal states give equal text. */
 export function describeState(state: WatchState, about: { readonly node: string; readonly version: string }): string {
-  const { snapshot, prefixes, isInSync, attachments, applied, audited } = state;
+  const { snapshot, prefixes, isInSync, attachments, applied, audited, unidentified } = state;
   return formatBoundedStatus(
     describeNode({
       ...about,
@@ -17,6 +17,7 @@ export function describeState(state: WatchState, about: { readonly node: string;
       nowMs: applied?.nowMs ?? 0,
       rejections: rejections(snapshot),
       audited,
+      unidentified,
     }),
   );
 }

@@ -40,11 +40,12 @@ export interface ListenerPorts {
   readonly metrics: Metrics;
 }
 
-function describe({ isInSync, problem, prefixes, attachments }: WatchState): object {
+function describe({ isInSync, problem, prefixes, attachments, unidentified }: WatchState): object {
   return {
     inSync: isInSync,
     ...(problem !== undefined && { problem }),
     attachments: attachments.length,
+    ...(unidentified.length > 0 && { withoutIdentity: unidentified.length }),
     prefixes: prefixes.map(({ prefix, status, lastFailure, lastSuccessMs, consecutiveFailures }) => ({
       prefix,
       status,

@@ -38,6 +38,11 @@ export function createMetrics(ports: TrafficPorts & { readonly clock: Clock }): 
   for (const family of ports.families) drift.inc({ family: `ipv${family}` }, 0);
   const gauges = {
     attachments: new Gauge({ name: "outbound_attachments", help: "Attachments on this node", registers }),
+    unidentified: new Gauge({
+      name: "outbound_attachments_without_identity",
+      help: "Attachments of which it is not known whose they are: no rules of their namespace, job or group apply",
+      registers,
+    }),
     ruleSets: new Gauge({ name: "outbound_rule_sets", help: "Rule sets known to this node", registers }),
     rejections: new Gauge({
       name: "outbound_rejected_rule_sets",
@@ -71,6 +76,7 @@ export function createMetrics(ports: TrafficPorts & { readonly clock: Clock }): 
     },
     render: async (state) => {
       gauges.attachments.set(state.attachments.length);
+      gauges.unidentified.set(state.unidentified.length);
       gauges.ruleSets.set(state.snapshot.runtimeRules.ruleSets.length);
       gauges.rejections.set(rejections(state.snapshot).length);
       setExpiry(state.snapshot.runtimeRules, ports.clock.nowMs());

@@ -10,10 +10,11 @@ import { isEmptyPlan, type Plan } from "../lib/netfilter/plan.ts";
 import { predictRuleset, shareCompiled } from "../lib/netfilter/predict.ts";
 import { isAsKnown, renderEdits, renderPlan } from "../lib/netfilter/render-plan.ts";
 import type { Family } from "../lib/policy/address.ts";
-import type { Attachment } from "../lib/policy/attachment.ts";
+import type { Attachment, Identity } from "../lib/policy/attachment.ts";
 import type { RuntimeRules } from "../lib/policy/runtime-rules.ts";
 import { reconcile } from "../lib/reconcile.ts";
 import { planSweep } from "../lib/sweep.ts";
+import { createRecordCompleter, type RecordCompleter } from "./complete-records.ts";
 import { hasGone } from "./has-gone.ts";
 import { findUnfiltered, type Unfiltered } from "./unfiltered.ts";
 
@@ -53,6 +54,8 @@ export interface RunnerPorts {
   readonly interfaces: HostInterfaces;
   readonly log: Log;
   readonly nowMs: () => number;
+  /** What has been found out about an allocation that CNI_ARGS do not name; default: nothing. */
+  readonly identityOf?: (containerId: string) => Identity | undefined;
 }
 
 /**
@@ -61,7 +64,8 @@ export interface RunnerPorts {
  * unexpected it reads again.
  */
 export function createNodeRunner(ports: RunnerPorts): NodeRunner {
-  const { iptables, store, interfaces, log, nowMs } = ports;
+  const { iptables, store, interfaces, log, nowMs, identityOf = () => undefined } = ports;
+  const complete = createRecordCompleter({ store, identityOf, log });
   const spoken = ([4, 6] as const).filter((family) => interfaces.hasFamily(family));
   const compilers = new Map(spoken.map((family): [Family, Compiler] => [family, createCompiler(family)]));
   const known = new Map<Family, ActualRuleset>();
@@ -73,7 +77,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
 
   return {
     async pass({ runtimeRules, isSettled, isRead, isResync, isListing, onAttachments, persist }) {
-      const survey = last && !isListing && !isResync ? last : look(last?.attachments ?? [], ports);
+      const survey = last && !isListing && !isResync ? last : look(last?.attachments ?? [], { complete, interfaces });
       const { attachments, live, stale, gone, unreadable } = survey;
       // The plugin has written to the kernel where the attachments are not the ones of the last pass.
       const isFamiliar = isSameList(last?.attachments ?? [], attachments);
@@ -224,8 +228,13 @@ interface Survey {
   readonly unreadable: ReadonlySet<string>;
 }
 
-function look(before: readonly Attachment[], { store, interfaces }: RunnerPorts): Survey {
-  const { attachments, unreadable } = store.list();
+interface LookPorts {
+  readonly complete: RecordCompleter;
+  readonly interfaces: HostInterfaces;
+}
+
+function look(before: readonly Attachment[], { complete, interfaces }: LookPorts): Survey {
+  const { attachments, unreadable } = complete();
   const isGone = hasGone(attachments, interfaces);
   const stale = attachments.filter(isGone);
   const live = stale.length === 0 ? attachments : attachments.filter((attachment) => !stale.includes(attachment));

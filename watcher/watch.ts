@@ -7,42 +7,21 @@ import { nextExpiry } from "../lib/policy/expiry.ts";
 import type { RuntimeContext, RuntimeRules } from "../lib/policy/runtime-rules.ts";
 import { neededPrefixes } from "../lib/policy/scope.ts";
 import { formatTimestamp } from "../lib/policy/timestamp.ts";
-import type { AuditedConnection } from "../lib/status/node-status.ts";
 import { createExpiryWarnings } from "./expiry-warnings.ts";
+import type { IdentitySearch } from "./identity-search.ts";
 import type { NodeRunner, PassReport } from "./node-runner.ts";
 import type { Observed } from "./observed.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
-import type { PrefixState } from "./prefix-state.ts";
 import type { RequestLimit } from "./request-limit.ts";
-import {
-  applyAnswer,
-  closeExpired,
-  createSnapshot,
-  hasKeys,
-  isInSync,
-  retainPrefixes,
-  type Snapshot,
-} from "./snapshot.ts";
+import { applyAnswer, closeExpired, createSnapshot, hasKeys, isInSync, retainPrefixes } from "./snapshot.ts";
 import { startingRules } from "./starting-rules.ts";
 import { untilNextTick } from "./tick.ts";
+import type { WatchState } from "./watch-state.ts";
 import { createUnfilteredNotice } from "./unfiltered.ts";
 import type { DeliveredAnswer } from "./watch-prefix.ts";
 import { createPrefixWatches } from "./watch-prefixes.ts";
 
-/** How it stands with a watcher, for health checks, metrics and people. */
-export interface WatchState {
-  readonly snapshot: Snapshot;
-  readonly prefixes: readonly PrefixState[];
-  /** Every needed prefix has been read, the last try to read each went well, and the last pass too. */
-  readonly isInSync: boolean;
-  /** What is wrong with this node itself, for people. */
-  readonly problem?: string;
-  readonly attachments: readonly Attachment[];
-  /** What the last good pass put into the kernel, and when it began; undefined before the first. */
-  readonly applied: RuntimeContext | undefined;
-  /** What audited rule sets would have decided; the same list while nothing new is seen. */
-  readonly audited: readonly AuditedConnection[];
-}
+export type { WatchState };
 
 export interface Watcher {
   readonly state: () => WatchState;
@@ -77,6 +56,8 @@ export interface WatchPorts {
   readonly onChange: () => void;
   /** Looked at once a second. */
   readonly observed: Pick<Observed, "look" | "audited">;
+  /** Told in each pass which attachments there are; what it finds out asks for another. */
+  readonly identities: Pick<IdentitySearch, "follow" | "onLearnt" | "unidentified">;
 }
 
 /** What one pass did and took. */
@@ -113,6 +94,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   follow(neededPrefixes({ node, networks: [], namespaces: [] }));
   ports.onAttachmentsChanged(() => loop.request({ isResync: false, isListing: true }), signal);
   const monitor = ports.onRulesetChanged(() => loop.request({ isResync: true, isListing: true }), signal);
+  ports.identities.onLearnt(() => loop.request({ isResync: false, isListing: true }));
   loop.request({ isResync: true, isListing: true });
   const ticking = tick();
 
@@ -126,6 +108,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
       attachments,
       applied,
       audited: ports.observed.audited(),
+      unidentified: ports.identities.unidentified(),
     }),
     ended: Promise.all([loop.ended, ticking]).then(() => watches.close()),
   };
@@ -192,6 +175,7 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
   }
 
   function followAttachments(listed: readonly Attachment[]): void {
+    ports.identities.follow(listed);
     const networks = listed.map(({ network }) => network);
     const namespaces = listed.flatMap(({ identity }) => identity.namespace ?? []);
     follow(neededPrefixes({ node, networks, namespaces }));

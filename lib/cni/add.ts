@@ -1,5 +1,6 @@
 import { createCompiler } from "../netfilter/compile-node.ts";
-import type { Attachment } from "../policy/attachment.ts";
+import type { Attachment, Identity } from "../policy/attachment.ts";
+import { completeIdentity, isIdentified } from "../policy/identity.ts";
 import { attach } from "./attach.ts";
 import { describeAttachment, type DescribeOptions } from "./describe-attachment.ts";
 import { detach } from "./detach.ts";
@@ -25,6 +26,7 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
     const nowMs = ports.nowMs();
     const attachment: Attachment = {
       ...description,
+      identity: identityOf(description, isNew ? undefined : ports.store.find(description)),
       chain,
       addedAt: new Date(nowMs).toISOString(),
       sequence: ports.uptime(),
@@ -48,4 +50,10 @@ export async function add(request: ContainerRequest, { config, ports }: Describe
     "Attached",
   );
   return result;
+}
+
+/** What the watcher has found out about this container outlasts a repeated ADD: the denies of its job stay. */
+function identityOf({ identity }: Pick<Attachment, "identity">, recorded: Attachment | undefined): Identity {
+  if (recorded === undefined || isIdentified(identity)) return identity;
+  return completeIdentity(identity, recorded.identity) ?? identity;
 }

@@ -5,6 +5,7 @@ import type { Check, Fact } from "./check.ts";
 import { checkConflists, type ConflistsFacts } from "./conflists.ts";
 import { checkConsul, type ConsulFacts } from "./consul.ts";
 import { checkExecutable, type ExecutableFacts } from "./executable.ts";
+import { checkIdentities, type IdentityFacts } from "./identities.ts";
 import { checkIptables, type IptablesFacts } from "./iptables.ts";
 import { checkConntrack, checkKernelLog, type ConntrackFacts, type KernelLogFacts } from "./kernel-tables.ts";
 import { checkState, type StateFacts } from "./state.ts";
@@ -21,6 +22,7 @@ export interface NodeFacts {
   readonly executable: ExecutableFacts;
   readonly state: StateFacts;
   readonly watcher: WatcherFacts;
+  readonly identities: Fact<IdentityFacts>;
   readonly consul: Fact<ConsulFacts>;
 }
 
@@ -44,7 +46,7 @@ export function diagnose(facts: NodeFacts): readonly Section[] {
     },
     { title: "CNI", checks: [...checkConflists(facts.conflists), checkExecutable(facts.executable)] },
     { title: "State", checks: checkState(facts.state) },
-    { title: "Watcher", checks: checkWatcher(facts.watcher) },
+    { title: "Watcher", checks: [...checkWatcher(facts.watcher), checkIdentities(facts.identities)] },
     { title: "Consul", checks: checkConsul(facts.consul) },
   ];
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import NpmConsul from "consul";
 import type { ConsulSettings } from "./consul-settings.ts";
 import { boundedTransport } from "./consul-transport.ts";
 import type { Transport } from "./consul-transport.ts";
+import { tlsOptions } from "./tls-options.ts";
 
 // The hook that papi, on which the package stands, documents in its README; the package's types leave it out.
 declare module "consul/lib/consul.js" {
@@ -54,16 +54,6 @@ function createAgent(settings: ConsulSettings): HttpAgent | HttpsAgent {
   const address = /^\[(.*)\]$/.exec(new URL(settings.url).hostname)?.[1];
   const options = { keepAlive: true, ...(address === undefined ? {} : { host: address }) };
   return isTls(settings) ? new HttpsAgent(options) : new HttpAgent(options);
-}
-
-function tlsOptions({ caFile, certFile, keyFile, serverName, isVerified }: ConsulSettings): object {
-  return {
-    rejectUnauthorized: isVerified,
-    ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
-    ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),
-    ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
-    ...(serverName === undefined ? {} : { servername: serverName }),
-  };
 }
 
 function isTls(settings: ConsulSettings): boolean {

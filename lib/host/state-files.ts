@@ -2,6 +2,7 @@ import { existsSync, readdirSync, rmdirSync } from "node:fs";
 import { isAttachmentChain } from "../netfilter/names.ts";
 import { isMissing, removeIfPresent } from "./atomic-file.ts";
 import { OBSERVED_FILE } from "./observed-file.ts";
+import { UNIDENTIFIED_FILE } from "./unidentified-file.ts";
 
 export interface StateFolders {
   readonly stateDir: string;
@@ -14,14 +15,16 @@ export function findStateFiles({ stateDir, cacheDir }: StateFolders): readonly s
     const [, chain = ""] = /^(.+?)\.(?:json|unreadable|json\.\d+\.tmp)$/.exec(name) ?? [];
     return isAttachmentChain(chain);
   });
-  const observed = namesIn(stateDir).filter((name) => name.replace(/\.\d+\.tmp$/, "") === OBSERVED_FILE);
+  const seen = namesIn(stateDir).filter((name) => WATCHERS_FILES.includes(name.replace(/\.\d+\.tmp$/, "")));
   const caches = namesIn(cacheDir).filter((name) => /^runtime-rules\.json(?:\.bad-\d+|\.\d+\.tmp)?$/.test(name));
   return [
     ...records.map((name) => `${stateDir}/attachments/${name}`),
-    ...observed.map((name) => `${stateDir}/${name}`),
+    ...seen.map((name) => `${stateDir}/${name}`),
     ...caches.map((name) => `${cacheDir}/${name}`),
   ];
 }
+
+const WATCHERS_FILES: readonly string[] = [OBSERVED_FILE, UNIDENTIFIED_FILE];
 
 export interface StateRemoval {
   /** Files and folders that are gone. */

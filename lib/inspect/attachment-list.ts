@@ -1,6 +1,10 @@
 import type { Attachment, Identity } from "../policy/attachment.ts";
+import { isIdentified } from "../policy/identity.ts";
+import { problemOf, type IdentityProblem } from "../policy/identity-problem.ts";
+import { wrap } from "../rules/wrap.ts";
 import { describeIdentity } from "./describe.ts";
 import { chainStates, type ChainState, type ChainStates, type KernelTables } from "./kernel.ts";
+import { toPrintable } from "./printable.ts";
 import { alignColumns, elide } from "./table.ts";
 
 /** `outbound list --json`. */
@@ -14,6 +18,8 @@ export interface AttachmentList {
 export interface ListedAttachment {
   readonly allocation: string;
   readonly identity: Identity;
+  /** Absent where all of the identity is known that rules depend on. */
+  readonly unidentified?: UnknownIdentity;
   readonly network: string;
   readonly ifname: string;
   readonly addresses: readonly string[];
@@ -23,22 +29,34 @@ export interface ListedAttachment {
   readonly addedAt: string;
 }
 
+/** Rule sets of its namespace, job, group and id do not apply. */
+export interface UnknownIdentity {
+  /** RFC 3339. */
+  readonly since: string;
+  /** Why, as the watcher says; absent where it has not said. */
+  readonly problem?: string;
+}
+
 export function listAttachments(attachments: readonly Attachment[], options: ListOptions): AttachmentList {
-  const { kernel, unreadable } = options;
+  const { unreadable } = options;
   return {
     attachments: attachments
       .toSorted((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
-      .map((attachment) => listAttachment(attachment, kernel)),
+      .map((attachment) => listAttachment(attachment, options)),
     unreadable: [...unreadable].toSorted(),
   };
 }
 
 /** What every command says of an attachment. */
-export function listAttachment(attachment: Attachment, kernel: KernelTables): ListedAttachment {
+export function listAttachment(
+  attachment: Attachment,
+  { kernel, identityProblems = [] }: ListedOptions,
+): ListedAttachment {
   const { containerId, identity, network, ifname, addresses, chain, policy, addedAt } = attachment;
   return {
     allocation: containerId,
     identity,
+    ...(!isIdentified(identity) && { unidentified: describeUnknown(attachment, identityProblems) }),
     network,
     ifname,
     addresses,
@@ -49,8 +67,23 @@ export function listAttachment(attachment: Attachment, kernel: KernelTables): Li
   };
 }
 
-export interface ListOptions {
+function describeUnknown({ containerId, addedAt }: Attachment, problems: readonly IdentityProblem[]): UnknownIdentity {
+  const problem = problemOf(problems, containerId);
+  return { since: addedAt, ...(problem !== undefined && { problem }) };
+}
+
+/** `identity not known since 2026-11-24T06:00:00.000Z: …`. */
+export function formatUnknown({ since, problem }: UnknownIdentity): string {
+  return `identity not known since ${since}${problem === undefined ? "" : `: ${toPrintable(problem)}`}`;
+}
+
+export interface ListedOptions {
   readonly kernel: KernelTables;
+  /** What the watcher says of attachments whose identity is not known. */
+  readonly identityProblems?: readonly IdentityProblem[];
+}
+
+export interface ListOptions extends ListedOptions {
   readonly unreadable: ReadonlySet<string>;
 }
 
@@ -63,7 +96,11 @@ export function formatAttachmentList({ attachments, unreadable }: AttachmentList
   return [
     heading,
     inset("CHAIN", ["ADDRESSES"]),
-    ...attachments.flatMap(({ chain, addresses }, index) => [lines[index] ?? "", inset(chain, addresses)]),
+    ...attachments.flatMap(({ chain, addresses, unidentified }, index) => [
+      lines[index] ?? "",
+      inset(chain, addresses),
+      ...(unidentified ? [wrap(`${" ".repeat(10)}${formatUnknown(unidentified)}`, { indent: 12 })] : []),
+    ]),
     ...notes,
   ].join("\n");
 }

@@ -6,9 +6,9 @@ import { formatRule, type Action, type RuleInput } from "../policy/rule.ts";
 import type { RuntimeContext } from "../policy/runtime-rules.ts";
 import { countAudited, countDefault, countRules } from "./count-rules.ts";
 import { describeRule, describeSource } from "./describe.ts";
-import { listAttachment, type ListedAttachment } from "./attachment-list.ts";
+import { listAttachment, type ListedAttachment, type ListedOptions } from "./attachment-list.ts";
 import { auditedSets, decidingLists, idleRules, phaseOf, type IdleRules, type Phase } from "./effective-rules.ts";
-import { readTables, type KernelTables } from "./kernel.ts";
+import { readTables } from "./kernel.ts";
 import { seenAudited, seenDenied, type SeenConnection } from "./seen-connections.ts";
 
 /** One attachment of `outbound show --json`. */
@@ -59,10 +59,10 @@ export interface IdleView {
 
 export function viewAttachment(
   attachment: Attachment,
-  { context, kernel, observed = [] }: ViewOptions,
+  { context, observed = [], ...listed }: ViewOptions,
 ): AttachmentView {
   const { policy } = attachment;
-  const tables = readTables(kernel);
+  const tables = readTables(listed.kernel);
   const rules = decidingLists(attachment, context).flatMap((list) => {
     const counted = countRules(list, tables);
     return list.rules.map((rule, index): RuleView => {
@@ -78,7 +78,7 @@ export function viewAttachment(
     });
   });
   return {
-    ...listAttachment(attachment, kernel),
+    ...listAttachment(attachment, listed),
     hostTraffic: policy.hostTraffic,
     rules: PHASES.flatMap((phase) => rules.filter((rule) => rule.phase === phase)),
     defaultAction: { action: policy.defaultAction, counters: countDefault(attachment, tables) ?? null },
@@ -106,9 +106,8 @@ export function viewAttachment(
   };
 }
 
-export interface ViewOptions {
+export interface ViewOptions extends ListedOptions {
   readonly context: RuntimeContext;
-  readonly kernel: KernelTables;
   /** What the watcher has seen in the kernel's log. */
   readonly observed?: readonly ObservedConnection[];
 }

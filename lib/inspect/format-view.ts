@@ -1,4 +1,5 @@
 import type { Counters } from "../netfilter/parse-ruleset.ts";
+import { formatUnknown } from "./attachment-list.ts";
 import type { AttachmentView, IdleView, RuleView } from "./attachment-view.ts";
 import { describeIdentity } from "./describe.ts";
 import type { Phase } from "./effective-rules.ts";
@@ -12,6 +13,7 @@ export function formatView(view: AttachmentView, { nowMs }: { readonly nowMs: nu
   const facts = alignColumns([
     ["Allocation", view.allocation],
     ["Job", describeIdentity(view.identity)],
+    ...(view.unidentified ? [["", `${formatUnknown(view.unidentified)}. ${WITHOUT_IDENTITY}`]] : []),
     ["Network", `${view.network}, ${view.ifname}`],
     ["Addresses", view.addresses.join(", ")],
     ["Chain", `${view.chain} (IPv4 ${kernel.ipv4}, IPv6 ${kernel.ipv6})`],
@@ -58,6 +60,7 @@ export function formatView(view: AttachmentView, { nowMs }: { readonly nowMs: nu
   ].join("\n");
 }
 
+const WITHOUT_IDENTITY = "Only rule sets of all attachments, this node and its network apply";
 const HEADING = "PACKETS";
 /** Under the values of `Allocation` and the other facts. */
 const FACTS_INDENT = 12;

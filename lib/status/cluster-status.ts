@@ -2,7 +2,7 @@ import type { Issue } from "../policy/issue.ts";
 import type { ScopeHints } from "../plan/near-scopes.ts";
 import { parseKey, type Scope } from "../policy/scope.ts";
 import type { RuleSetEntry } from "../rules/entry.ts";
-import type { AuditedConnection, NodeStatus } from "./node-status.ts";
+import type { AuditedConnection, NodeStatus, UnidentifiedGroup } from "./node-status.ts";
 import { viewNode, type NodeView } from "./node-view.ts";
 import { describeRemoved, describeRuleSet } from "./rule-set-status.ts";
 
@@ -95,6 +95,8 @@ export interface NodeSummary {
   readonly isInSync: boolean;
   readonly problems: readonly string[];
   readonly attachments: number;
+  /** Those of which it is not known whose they are, by why. Absent: there are none. */
+  readonly unidentified?: readonly UnidentifiedGroup[];
 }
 
 export interface ClusterOptions {
@@ -126,8 +128,8 @@ export function describeCluster(facts: ClusterFacts, { includes, nowMs }: Cluste
     ruleSets: [...ruleSets, ...removed].toSorted((a, b) => compare(a.key, b.key)),
     unknownKeys: unknownKeys.toSorted((a, b) => compare(a.key, b.key)),
     nodes: nodes.map(({ status, attachments }) => {
-      const { node, version, isInSync, problems } = status;
-      return { node, version, isInSync, problems, attachments };
+      const { node, version, isInSync, problems, unidentified } = status;
+      return { node, version, isInSync, problems, attachments, ...(unidentified && { unidentified }) };
     }),
     unreadable,
     hidesRules,

@@ -1,9 +1,11 @@
 import type { Attachment } from "../policy/attachment.ts";
+import type { Unidentified } from "../policy/identity-problem.ts";
 import type { Issue } from "../policy/issue.ts";
 import { formatRule, type Rule } from "../policy/rule.ts";
 import { isInForce } from "../policy/rule-set.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
 import { attachmentScopes, scopePrefix } from "../policy/scope.ts";
+import { describeUnidentified } from "./describe-unidentified.ts";
 import type {
   AppliedRuleSet,
   AttachmentGroup,
@@ -27,6 +29,7 @@ export interface NodeFacts {
   readonly nowMs: number;
   readonly rejections: readonly RejectedKey[];
   readonly audited?: readonly AuditedConnection[];
+  readonly unidentified?: readonly Unidentified[];
 }
 
 export type DescribedAttachment = Pick<Attachment, "network" | "containerId" | "identity" | "policy" | "jobRules">;
@@ -48,7 +51,8 @@ const MOST_PROBLEMS = 20;
  * that a change is told only by the nodes that it concerns. Equal facts give equal statuses, in whatever order they are.
  */
 export function describeNode(facts: NodeFacts): NodeStatus {
-  const { node, version, isInSync, problems, attachments, runtimeRules, nowMs, rejections, audited = [] } = facts;
+  const { node, version, isInSync, problems, attachments, runtimeRules, nowMs, rejections } = facts;
+  const { audited = [], unidentified = [] } = facts;
   const attachmentsOf = countByPrefix(attachments, node);
   return {
     node,
@@ -64,6 +68,7 @@ export function describeNode(facts: NodeFacts): NodeStatus {
       .map(describeRejection)
       .toSorted(byKey),
     audited,
+    ...(unidentified.length > 0 && { unidentified: describeUnidentified(unidentified) }),
   };
 }
 

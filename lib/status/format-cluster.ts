@@ -44,13 +44,24 @@ export function formatCluster(cluster: ClusterStatus, { what }: { readonly what:
 export function formatDoubts({ nodes, hidesStatuses, hidesRules }: ClusterStatus): readonly string[] {
   const nobody =
     "No watcher reports, so nobody knows what is in force: outbound watch runs on no node, or may not write its status key: its log says so";
+  const nameless = nodes.reduce((sum, { unidentified = [] }) => sum + countOf(unidentified), 0);
   return [
     ...(nodes.length === 0 && !hidesStatuses ? [nobody] : []),
+    ...(nameless > 0 ? [describeNameless(nameless)] : []),
     ...(hidesStatuses
       ? ["Consul's ACLs hide the status of nodes from this token, so what is in force there is not known"]
       : []),
     ...(hidesRules ? ["Consul's ACLs hide rule sets from this token: there may be more than these"] : []),
   ].map((note) => wrap(note, { indent: 2 }));
+}
+
+function countOf(groups: readonly { readonly attachments: number }[]): number {
+  return groups.reduce((sum, { attachments }) => sum + attachments, 0);
+}
+
+function describeNameless(count: number): string {
+  const what = count === 1 ? "1 attachment is without identity" : `${count} attachments are without identity`;
+  return `${what}: rule sets of a namespace that should apply there do not, and are not counted there`;
 }
 
 export const STATE_WORDS: Readonly<Record<RuleSetState, string>> = {

@@ -1,4 +1,5 @@
 import { alignColumns, elide } from "../inspect/table.ts";
+import { formatUnidentified } from "./describe-unidentified.ts";
 import { toOneLine } from "../rules/one-line.ts";
 import { wrap } from "../rules/wrap.ts";
 import type { ClusterStatus, NodeSummary, RuleSetOnNode } from "./cluster-status.ts";
@@ -18,9 +19,11 @@ export function formatNodes({ nodes, unreadable }: ClusterStatus): readonly stri
   const left = ordered.length - shown.length;
   return [
     ...(shown.length > 0 ? [heading] : []),
-    ...shown.flatMap(({ problems }, index) => [
+    ...shown.flatMap(({ problems, unidentified = [] }, index) => [
       rows[index] ?? "",
-      ...problems.map((problem) => wrap(`  ${toOneLine(problem)}`, { indent: 4 })),
+      ...[...problems, ...unidentified.map(formatUnidentified)].map((line) =>
+        wrap(`  ${toOneLine(line)}`, { indent: 4 }),
+      ),
     ]),
     ...(left > 0 ? [`and ${left} more nodes: --json has them`] : []),
     ...unreadable.map(({ node, problem }) =>

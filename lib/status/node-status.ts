@@ -22,8 +22,18 @@ export interface NodeStatus {
   readonly rejections: readonly NodeRejection[];
   /** What audited rule sets would have decided, once for each kind of connection. */
   readonly audited: readonly AuditedConnection[];
+  /** Attachments of which it is not known whose they are, by why. Absent: there are none. */
+  readonly unidentified?: readonly UnidentifiedGroup[];
   /** Parts that are empty here, or shorter than they are, because there was too much to tell. Absent: nothing is. */
   readonly leftOut?: readonly LeftOut[];
+}
+
+export interface UnidentifiedGroup {
+  readonly attachments: number;
+  /** When the first of them was attached, RFC 3339. */
+  readonly since: string;
+  /** Absent while Nomad is being asked. */
+  readonly problem?: string;
 }
 
 /** `issues`: those of rejections. */
@@ -132,6 +142,7 @@ const statusSchema = z.object({
       port: count.exactOptional(),
     }),
   ),
+  unidentified: z.array(z.object({ attachments: count, since: text, problem: text.exactOptional() })).exactOptional(),
   leftOut: z.array(z.enum(["audited", "issues", "rejections", "policies", "ruleSets", "groups"])).exactOptional(),
 });
 

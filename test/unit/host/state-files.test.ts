@@ -7,6 +7,7 @@ import { silentLog } from "../../../lib/host/log.ts";
 import { writeObserved } from "../../../lib/host/observed-file.ts";
 import { writeRuntimeRulesCache } from "../../../lib/host/runtime-rules-cache.ts";
 import { findStateFiles, removeStateFiles } from "../../../lib/host/state-files.ts";
+import { writeUnidentified } from "../../../lib/host/unidentified-file.ts";
 import { attachmentWith } from "../inspect/fixtures.ts";
 
 let root: string;
@@ -24,6 +25,7 @@ function fill(): void {
   const { chain } = attachmentWith();
   createAttachmentStore(stateDir, { log: silentLog }).write(attachmentWith());
   writeObserved(stateDir, []);
+  writeUnidentified(stateDir, { unidentified: [{ allocation: "a", since: "", problem: "refused" }], log: silentLog });
   writeRuntimeRulesCache(cacheDir, { rules: { node: "n1", ruleSets: [] }, nowMs: 0 });
   for (const name of [`${chain}.unreadable`, `${chain}.json.77.tmp`])
     writeFileSync(`${stateDir}/attachments/${name}`, "");
@@ -35,7 +37,7 @@ function fill(): void {
 test("whatever the plugin and the watcher write is found and removed, folders included", () => {
   fill();
   const files = findStateFiles(folders);
-  expect(files).toHaveLength(8);
+  expect(files).toHaveLength(9);
   const { removed, left } = removeStateFiles(folders);
   expect(removed).toEqual([...files, `${folders.stateDir}/attachments`, folders.stateDir, folders.cacheDir]);
   expect(left).toEqual([]);

@@ -84,3 +84,14 @@ test("phases without rules say so, and counters that nobody read are dashes", ()
   expect(text.match(/^ {2}none$/gm)).toHaveLength(3);
   expect(text).toContain("\n      -        -  DROP everything else");
 });
+
+test("one whose identity is not known says so, since when, and what that means", () => {
+  const context = { runtimeRules: { node: "n1", ruleSets: [] }, nowMs: 0 };
+  const attachment = attachmentWith({ identity: { namespace: "default" } });
+  const identityProblems = [{ problem: "Nomad answers 403", allocations: [attachment.containerId] }];
+  const text = formatView(viewAttachment(attachment, { context, kernel: unreadableKernel, identityProblems }), context);
+  expect(text.replaceAll(/\s+/g, " ")).toContain(
+    `identity not known since ${attachment.addedAt}: Nomad answers 403. Only rule sets of all attachments`,
+  );
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+});

@@ -54,6 +54,7 @@ beforeEach(async () => {
       observe: () => {},
       onChange: () => (changes += 1),
       observed: { look: () => {}, audited: () => [] },
+      identities: { follow: () => {}, onLearnt: () => {}, unidentified: () => [] },
     },
   );
   await clock.advance(50);

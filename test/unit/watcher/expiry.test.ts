@@ -57,6 +57,7 @@ async function start(): Promise<void> {
       observe: () => {},
       onChange: () => {},
       observed: { look: () => {}, audited: () => [] },
+      identities: { follow: () => {}, onLearnt: () => {}, unidentified: () => [] },
     },
   );
   await clock.advance(50);

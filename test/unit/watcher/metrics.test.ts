@@ -12,6 +12,7 @@ import { createSnapshot } from "../../../watcher/snapshot.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
 import { createFakeIptables, type FakeIptables } from "../../fakes/fake-iptables.ts";
 import { createMemoryLog, type MemoryLog } from "../../fakes/log.ts";
+import type { WatchState } from "../../../watcher/watch-state.ts";
 import { attachmentOf } from "../../support/attachment.ts";
 import { rule, runtimeRulesOf } from "../policy/fixtures.ts";
 
@@ -57,7 +58,7 @@ async function scrape(start: string): Promise<readonly string[]> {
   return scrapeNow(start);
 }
 
-async function scrapeNow(start: string): Promise<readonly string[]> {
+async function scrapeNow(start: string, state: Partial<WatchState> = {}): Promise<readonly string[]> {
   const text = await metrics.render({
     snapshot: createSnapshot(runtimeRules),
     prefixes: [],
@@ -65,6 +66,8 @@ async function scrapeNow(start: string): Promise<readonly string[]> {
     attachments,
     applied: { runtimeRules, nowMs: 0 },
     audited: [],
+    unidentified: [],
+    ...state,
   });
   return text.split("\n").filter((line) => line.startsWith(start));
 }
@@ -225,4 +228,11 @@ test("what expires within ten minutes is counted, and when the next does is told
   ]);
   await clock.advance(600_000);
   expect(await scrape("outbound_expiring")).toEqual(["outbound_expiring_rule_sets 0"]);
+});
+
+test("attachments without identity are counted, and none is 0", async () => {
+  const name = "outbound_attachments_without_identity";
+  expect(await scrapeNow(`${name} `)).toEqual([`${name} 0`]);
+  const unidentified = [{ allocation: "a", since: "2026-11-24T06:00:00.000Z" }];
+  expect(await scrapeNow(`${name} `, { unidentified })).toEqual([`${name} 1`]);
 });
