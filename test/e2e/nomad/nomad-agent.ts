@@ -1,5 +1,6 @@
 import { mkdir, readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { type Background, startBackground } from "../../support/background.ts";
 import { type CommandOptions, type CommandOutcome, runCommand } from "../../support/command.ts";
 import type { ConsulAgent } from "../../support/consul-agent.ts";
@@ -31,8 +32,11 @@ export interface NomadAgent {
 export interface NomadOptions {
   readonly binary: string;
   readonly consul: ConsulAgent;
+  /** ACLs in Nomad; what `nomad` and `exec` run has the management token then. */
+  readonly acl: boolean;
 }
 
+const bootstrapSchema = z.object({ SecretID: z.string() });
 const KEYS = "/.well-known/jwks.json";
 
 /** Each is a folder of memory that only this agent and what it starts have: a client's own folders. */
@@ -43,15 +47,16 @@ const OWN_FOLDERS = ["/run", "/opt", "/var/lib"];
  * plugins, conflists and state are by default. It and its tasks share a mount namespace, as those of a real client do:
  * network namespaces that it mounts are there when it comes back.
  */
-export async function startNomad(node: ClientNode, { binary, consul }: NomadOptions): Promise<NomadAgent> {
+export async function startNomad(node: ClientNode, { binary, consul, acl }: NomadOptions): Promise<NomadAgent> {
   const directory = join(node.directory, "nomad");
   await mkdir(directory);
-  await writeFile(join(directory, "server.hcl"), serverConfig({ directory, consul }));
-  await writeFile(join(directory, "client.hcl"), clientConfig(node, { directory, consul }));
+  await writeFile(join(directory, "server.hcl"), serverConfig({ directory, consul, acl }));
+  await writeFile(join(directory, "client.hcl"), clientConfig(node, { directory, consul, acl }));
   const holder = await node.start(["sleep", "infinity"]);
   const inside = ["nsenter", `--target=${holder.pid}`, "--mount", "--net"];
+  let token = "";
   const exec: NomadAgent["exec"] = (argv, options) =>
-    runCommand([...inside, ...argv], { ...options, env: { ...node.env, ...options?.env } });
+    runCommand([...inside, ...argv], { ...options, env: { ...node.env, NOMAD_TOKEN: token, ...options?.env } });
   await waitUntil(async () => (await isApart(holder)) || undefined, { what: "a mount namespace" });
   const mount = OWN_FOLDERS.map((folder) => `mount -t tmpfs tmpfs ${folder}`).join(" && ");
   await exec(["sh", "-c", `${mount} && mkdir -p /run/netns /opt/cni/bin /opt/cni/config /var/lib/cni`]);
@@ -68,6 +73,7 @@ export async function startNomad(node: ClientNode, { binary, consul }: NomadOpti
     // A client that asks to be registered sooner asks again after a quarter of a minute.
     const hasKeys = async () => (await asks(server, "operator", "api", "-X", "GET", KEYS)).includes('"kid"');
     await waitUntil(hasKeys, { what: "Nomad's server to have a leader and keys", timeoutMs: 60_000 });
+    if (acl) token = bootstrapSchema.parse(JSON.parse(await asks(server, "acl", "bootstrap", "-json"))).SecretID;
   };
   const startClient = async () => {
     const client = await startAgent("client.hcl");

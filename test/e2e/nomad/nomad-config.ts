@@ -5,6 +5,7 @@ interface ConfigOptions {
   /** For its data. */
   readonly directory: string;
   readonly consul: ConsulAgent;
+  readonly acl: boolean;
 }
 
 const LOCAL = `
@@ -17,11 +18,14 @@ const LOCAL = `
 `;
 
 /** Has Nomad's own ports, and so what the command line asks. */
-export function serverConfig({ directory, consul }: ConfigOptions): string {
+export function serverConfig({ directory, consul, acl }: ConfigOptions): string {
   const identity = `{\n aud = ["consul.io"]\n ttl = "1h"\n }`;
   return `${LOCAL}
     name     = "server"
     data_dir = "${directory}/server"
+    acl {
+      enabled = ${acl}
+    }
     server {
       enabled          = true
       bootstrap_expect = 1
@@ -35,7 +39,7 @@ export function serverConfig({ directory, consul }: ConfigOptions): string {
   `;
 }
 
-export function clientConfig(node: ClientNode, { directory, consul }: ConfigOptions): string {
+export function clientConfig(node: ClientNode, { directory, consul, acl }: ConfigOptions): string {
   return `${LOCAL}
     name     = "${node.name}"
     # A task's socket is some 80 bytes below it, and 107 are all that a socket's path may have.
@@ -46,6 +50,9 @@ export function clientConfig(node: ClientNode, { directory, consul }: ConfigOpti
       http = 4656
       rpc  = 4657
       serf = 4658
+    }
+    acl {
+      enabled = ${acl}
     }
     plugin "raw_exec" {
       config {
