@@ -64,14 +64,14 @@ variable "cpu" {
 
 variable "memory" {
   type        = number
-  default     = 256
-  description = "MiB: a limit, where the clients have cgroups v2. 1,000 attachments take 230 with nft's monitor"
+  default     = 300
+  description = "MiB: a limit too. 1,000 attachments take 230, with nft's monitor"
 }
 
 variable "memory_max" {
   type        = number
-  default     = 512
-  description = "MiB: the limit instead, where the scheduler allows oversubscription of memory"
+  default     = 0
+  description = "MiB: the limit instead, where the scheduler allows oversubscription of memory; 0: memory is the limit"
 }
 
 # What `outbound watch` is told: one variable for each of its flags.
@@ -185,6 +185,50 @@ variable "consul_namespace" {
   type        = string
   default     = ""
   description = "Consul Enterprise only"
+}
+
+# How Nomad is asked whose an allocation is, where CNI_ARGS do not say: by the task API, where nothing is said here.
+
+variable "nomad_addr" {
+  type        = string
+  default     = ""
+  description = "http://, https:// or unix://, in place of the task API; then with nomad_token_file where Nomad has ACLs"
+}
+
+variable "nomad_token_file" {
+  type        = string
+  default     = ""
+  description = "A file on the clients with a Nomad token, in place of the task's workload identity"
+}
+
+variable "nomad_cacert" {
+  type        = string
+  default     = ""
+  description = "A file on the clients"
+}
+
+variable "nomad_client_cert" {
+  type        = string
+  default     = ""
+  description = "A file on the clients"
+}
+
+variable "nomad_client_key" {
+  type        = string
+  default     = ""
+  description = "A file on the clients"
+}
+
+variable "nomad_tls_server_name" {
+  type        = string
+  default     = ""
+  description = "The name that Nomad's certificate must be for: server.global.nomad or client.global.nomad"
+}
+
+variable "nomad_skip_verify" {
+  type        = string
+  default     = ""
+  description = "true: take any certificate"
 }
 
 # The service with its check.
@@ -335,6 +379,13 @@ job "outbound-watch" {
           CONSUL_CLIENT_KEY      = var.consul_client_key
           CONSUL_TLS_SERVER_NAME = var.consul_tls_server_name
           CONSUL_NAMESPACE       = var.consul_namespace
+          NOMAD_ADDR             = var.nomad_addr
+          NOMAD_TOKEN_FILE       = var.nomad_token_file
+          NOMAD_CACERT           = var.nomad_cacert
+          NOMAD_CLIENT_CERT      = var.nomad_client_cert
+          NOMAD_CLIENT_KEY       = var.nomad_client_key
+          NOMAD_TLS_SERVER_NAME  = var.nomad_tls_server_name
+          NOMAD_SKIP_VERIFY      = var.nomad_skip_verify
           IPTABLES_VARIANT       = var.iptables
         } : name => value if value != ""
       }

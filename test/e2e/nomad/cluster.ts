@@ -38,7 +38,11 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
-export async function startCluster(): Promise<Cluster> {
+interface ClusterOptions {
+  readonly nomadAcl?: boolean;
+}
+
+export async function startCluster({ nomadAcl = false }: ClusterOptions = {}): Promise<Cluster> {
   const binary = await findNomad();
   await ensurePackages({ docker: false });
   const node = await createNode({ backend: "nft", name: "n1" });
@@ -53,7 +57,7 @@ export async function startCluster(): Promise<Cluster> {
     const outside = { 4: node.outside.v4[0], 6: node.outside.v6[0] };
     const ports = [ALLOWED_PORT, ...Array.from({ length: 10 }, (_, index) => FIRST_PORT + index)];
     await node.outside.listen({ addresses: [outside[4], outside[6]], ports });
-    const agent = await startNomad(node, { binary, consul });
+    const agent = await startNomad(node, { binary, consul, acl: nomadAcl });
     closing.push(() => agent.close());
     await installPlugins(node, agent);
     return {

@@ -1,4 +1,5 @@
 /** What a real Nomad leaves out of CNI_ARGS, a name with a semicolon, as one before 1.9.4 leaves out all names. */
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AttachmentList, ListedAttachment } from "../../../lib/inspect/attachment-list.ts";
 import { outboundPath } from "../../support/cni/outbound.ts";
@@ -6,7 +7,7 @@ import { parseOwnJson } from "../../support/json.ts";
 import { waitUntil } from "../../support/wait.ts";
 import { untilVerdict } from "../running-node.ts";
 import { type Allocation, allocationOf, enter, logOf } from "./allocations.ts";
-import { ALLOWED_PORT, type Cluster, FIRST_PORT, pluginVersion, startCluster } from "./cluster.ts";
+import { ALLOWED_PORT, type Cluster, FIRST_PORT, pluginVersion, repository, startCluster } from "./cluster.ts";
 import { setUpConsulAcls } from "./consul-acl.ts";
 import { runWorkload } from "./jobs.ts";
 import { accept, areChecked, run, stop, ways } from "./steps.ts";
@@ -18,7 +19,7 @@ let cluster: Cluster;
 let watcher: Allocation;
 
 beforeAll(async () => {
-  cluster = await startCluster();
+  cluster = await startCluster({ nomadAcl: true });
   const { agent, conflist } = cluster;
   await agent.exec(["cp", outboundPath, PLUGIN]);
   await agent.exec(["sh", "-c", "cat > /opt/cni/config/my-network.conflist"], { input: JSON.stringify(conflist) });
@@ -28,6 +29,18 @@ beforeAll(async () => {
     timeoutMs: 20_000,
   });
   await setUpConsulAcls(cluster);
+  const policy = join(repository, "nomad", "outbound-watch.nomad-policy.hcl");
+  await agent.nomad(
+    "acl",
+    "policy",
+    "apply",
+    "-namespace",
+    "default",
+    "-job",
+    "outbound-watch",
+    "outbound-watch",
+    policy,
+  );
 }, 300_000);
 
 afterAll(() => cluster.close(), 60_000);

@@ -1,72 +1,85 @@
 import { mkdir, readdir, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { z } from "zod";
 import { type Background, startBackground } from "../../support/background.ts";
 import { type CommandOptions, type CommandOutcome, runCommand } from "../../support/command.ts";
 import type { ConsulAgent } from "../../support/consul-agent.ts";
-import type { ClientNode } from "../../support/network-namespace.ts";
 import { type Json, parseOwnJson } from "../../support/json.ts";
+import type { ClientNode } from "../../support/network-namespace.ts";
 import { waitUntil } from "../../support/wait.ts";
+import { clientConfig, serverConfig } from "./nomad-config.ts";
 
-/** A Nomad server and client in one, on a node. */
+/** A Nomad client on a node, with a server beside it. */
 export interface NomadAgent {
   readonly binary: string;
-  /** The agent's own, since it was started last. */
+  /** The client's own, since it was started last. */
   pid(): number;
   /** A command of Nomad's, or any other, where the agent runs. */
   exec(argv: readonly string[], options?: CommandOptions): Promise<CommandOutcome>;
   nomad(...words: readonly string[]): Promise<string>;
   /** What `/v1/<path>` answers. */
   api(path: string): Promise<Json>;
-  /** What the agent itself has printed since it was started last. */
+  /** What the client itself has printed since it was started last. */
   log(): string;
-  /** It ends, and starts again: what it runs goes on. */
+  /** The client ends, and starts again: what it runs goes on. */
   restart(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
-  /** SIGHUP. */
+  /** SIGHUP to the client. */
   reload(): Promise<void>;
-  /** Ends it and all that it has started; nothing of what they mounted stays. */
+  /** Ends both and all that they have started; nothing of what they mounted stays. */
   close(): Promise<void>;
 }
 
 export interface NomadOptions {
   readonly binary: string;
   readonly consul: ConsulAgent;
+  /** ACLs in Nomad; what `nomad` and `exec` run has the management token then. */
+  readonly acl: boolean;
 }
 
-/** Every one of them is a folder of memory that only this agent and what it starts have: a client's own folders. */
+const bootstrapSchema = z.object({ SecretID: z.string() });
+const KEYS = "/.well-known/jwks.json";
+
+/** Each is a folder of memory that only this agent and what it starts have: a client's own folders. */
 const OWN_FOLDERS = ["/run", "/opt", "/var/lib"];
 
 /**
- * Starts an agent that has the machine's programs, the node's network, and folders of its own where plugins, conflists
- * and state are by default. It and its tasks share a mount namespace, as those of a real client do: network namespaces
- * that the agent mounts are there when it comes back.
+ * Starts a server, and a client that has the machine's programs, the node's network, and folders of its own where
+ * plugins, conflists and state are by default. It and its tasks share a mount namespace, as those of a real client do:
+ * network namespaces that it mounts are there when it comes back.
  */
-export async function startNomad(node: ClientNode, { binary, consul }: NomadOptions): Promise<NomadAgent> {
+export async function startNomad(node: ClientNode, { binary, consul, acl }: NomadOptions): Promise<NomadAgent> {
   const directory = join(node.directory, "nomad");
   await mkdir(directory);
-  await writeFile(join(directory, "agent.hcl"), agentConfig(node, { directory, consul }));
+  await writeFile(join(directory, "server.hcl"), serverConfig({ directory, consul, acl }));
+  await writeFile(join(directory, "client.hcl"), clientConfig(node, { directory, consul, acl }));
   const holder = await node.start(["sleep", "infinity"]);
   const inside = ["nsenter", `--target=${holder.pid}`, "--mount", "--net"];
+  let token = "";
   const exec: NomadAgent["exec"] = (argv, options) =>
-    runCommand([...inside, ...argv], { ...options, env: { ...node.env, ...options?.env } });
+    runCommand([...inside, ...argv], { ...options, env: { ...node.env, NOMAD_TOKEN: token, ...options?.env } });
   await waitUntil(async () => (await isApart(holder)) || undefined, { what: "a mount namespace" });
-  const nested = ["/run/netns", "/opt/cni/bin", "/opt/cni/config", "/var/lib/cni"];
-  await exec([
-    "sh",
-    "-ec",
-    `for each in ${OWN_FOLDERS.join(" ")}; do mount -t tmpfs tmpfs $each; done; mkdir -p ${nested.join(" ")}`,
-  ]);
+  const mount = OWN_FOLDERS.map((folder) => `mount -t tmpfs tmpfs ${folder}`).join(" && ");
+  await exec(["sh", "-c", `${mount} && mkdir -p /run/netns /opt/cni/bin /opt/cni/config /var/lib/cni`]);
 
   let running: Background | undefined;
-  const start = async () => {
-    const argv = [...inside, binary, "agent", "-config", join(directory, "agent.hcl")];
-    const agent = await startBackground(argv, { env: node.env });
-    running = agent;
-    await waitUntil(() => isReady(agent), { what: "Nomad's client to be ready", timeoutMs: 60_000 });
+  const startAgent = (name: string) =>
+    startBackground([...inside, binary, "agent", "-config", join(directory, name)], { env: node.env });
+  const asks = async (started: Background, ...words: readonly string[]) => {
+    if (started.exitCode() !== undefined) throw new Error(`Cannot start Nomad: ${started.stdout().slice(-3_000)}`);
+    return (await exec([binary, ...words], { allowFailure: true })).stdout;
   };
-  const isReady = async (agent: Background) => {
-    if (agent.exitCode() !== undefined) throw new Error(`Cannot start Nomad: ${agent.stdout().slice(-3_000)}`);
-    const { exitCode, stdout } = await exec([binary, "node", "status"], { allowFailure: true });
-    return exitCode === 0 && /\bready$/m.test(stdout.trimEnd());
+  const startServer = async () => {
+    const server = await startAgent("server.hcl");
+    // A client that asks to be registered sooner asks again after a quarter of a minute.
+    const hasKeys = async () => (await asks(server, "operator", "api", "-X", "GET", KEYS)).includes('"kid"');
+    await waitUntil(hasKeys, { what: "Nomad's server to have a leader and keys", timeoutMs: 60_000 });
+    if (acl) token = bootstrapSchema.parse(JSON.parse(await asks(server, "acl", "bootstrap", "-json"))).SecretID;
+  };
+  const startClient = async () => {
+    const client = await startAgent("client.hcl");
+    running = client;
+    const isReady = async () => /\bready$/m.test((await asks(client, "node", "status")).trimEnd());
+    await waitUntil(isReady, { what: "Nomad's client to be ready", timeoutMs: 60_000 });
   };
   const agent: NomadAgent = {
     binary,
@@ -82,7 +95,7 @@ export async function startNomad(node: ClientNode, { binary, consul }: NomadOpti
     log: () => `${running?.stdout()}${running?.stderr()}`,
     async restart(signal) {
       await running?.kill(signal);
-      await start();
+      await startClient();
     },
     reload: async () => running?.kill("SIGHUP"),
     async close() {
@@ -90,57 +103,14 @@ export async function startNomad(node: ClientNode, { binary, consul }: NomadOpti
       await endAllIn(holder.pid);
     },
   };
-  await start().catch(async (error: unknown) => {
+  try {
+    await startServer();
+    await startClient();
+  } catch (error) {
     await agent.close();
     throw error;
-  });
+  }
   return agent;
-}
-
-interface AgentConfig {
-  readonly directory: string;
-  readonly consul: ConsulAgent;
-}
-
-function agentConfig(node: ClientNode, { directory, consul }: AgentConfig): string {
-  const identity = `{\n aud = ["consul.io"]\n ttl = "1h"\n }`;
-  return `
-    name      = "${node.name}"
-    data_dir  = "${directory}/data"
-    bind_addr = "127.0.0.1"
-    # Where it says what it checks.
-    log_level = "TRACE"
-    advertise {
-      http = "127.0.0.1"
-      rpc  = "127.0.0.1"
-      serf = "127.0.0.1"
-    }
-    plugin "raw_exec" {
-      config {
-        enabled = true
-      }
-    }
-    server {
-      enabled          = true
-      bootstrap_expect = 1
-    }
-    client {
-      enabled           = true
-      network_interface = "uplink"
-      cni_path          = "/opt/cni/bin"
-      cni_config_dir    = "/opt/cni/config"
-      options = {
-        # There is nobody who would answer.
-        "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean"
-      }
-    }
-    consul {
-      address = "127.0.0.1:8500"
-      token   = "${consul.token ?? ""}"
-      service_identity ${identity}
-      task_identity ${identity}
-    }
-  `;
 }
 
 /** Once `ip netns exec` has become what it was asked to run. */

@@ -263,6 +263,16 @@ describe("with flows open that may pass, and one sending that must not,", () => 
     expect(await installed(cluster)).toContain("/opt/cni/bin/outbound.previous");
   });
 
+  test("the plugin goes back to the version before", async () => {
+    const { agent } = cluster;
+    const [first, next] = releases;
+    const before = await allocationsOf(agent, "outbound-install");
+    await run(cluster, INSTALL, [...(next?.variables ?? []), "-var", "rollback=true"]);
+    const done = await allocationOf(agent, "outbound-install", { status: "complete", not: before });
+    expect(await logOf(agent, done)).toContain(`Rolled back to outbound ${first?.version}`);
+    expect((await agent.exec(["/opt/cni/bin/outbound", "--version"])).stdout.trim()).toBe(first?.version);
+  });
+
   test("(what must not arrive does arrive when a rule lets it)", async () => {
     await cluster.put("namespace/default/job/web/control", accept(cluster, DENIED_PORT));
     for (const { address } of ways(cluster, DENIED_PORT)) {

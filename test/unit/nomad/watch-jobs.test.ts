@@ -4,19 +4,22 @@ import { describe, expect, test } from "vitest";
 import yargs from "yargs";
 import { builder } from "../../../cmd/watch.ts";
 import { parseConsulSettings } from "../../../lib/host/consul-settings.ts";
+import { parseNomadSettings } from "../../../lib/host/nomad-settings.ts";
 
 /** What yargs says of a flag, on a line: `--resync  Seconds between … [number] [default: 8]`. */
 const FLAG = /^ +--(?<name>[a-z-]+) .*?(?:\[default: (?<value>[^\]]*)\])?$/gm;
 
-/** A secret: a job's text shows it to whoever may read jobs. */
-const NEVER_IN_A_JOB = ["CONSUL_HTTP_TOKEN"];
+/** Secrets, which a job's text would show to whoever may read jobs; and what Nomad sets itself. */
+const NEVER_IN_A_JOB = ["CONSUL_HTTP_TOKEN", "NOMAD_TOKEN", "NOMAD_SECRETS_DIR"];
 
 const help = await builder(yargs([]).wrap(null).help(false).version(false)).getHelp();
 const flags = [...help.matchAll(FLAG)].map(({ groups }) => ({
   name: groups?.["name"] ?? "",
   byDefault: (groups?.["value"] ?? "").replaceAll('"', ""),
 }));
-const environment = variablesRead(parseConsulSettings).filter((name) => !NEVER_IN_A_JOB.includes(name));
+const environment = [parseConsulSettings, parseNomadSettings]
+  .flatMap(variablesRead)
+  .filter((name) => !NEVER_IN_A_JOB.includes(name));
 
 describe.each(["outbound-watch", "outbound-watch-docker"])("%s.nomad.hcl", (file) => {
   const text = readFileSync(join(import.meta.dirname, "..", "..", "..", "nomad", `${file}.nomad.hcl`), "utf8");
@@ -36,8 +39,8 @@ describe.each(["outbound-watch", "outbound-watch-docker"])("%s.nomad.hcl", (file
     expect(defaultOf(text, "node")).toBe("$${node.unique.name}");
   });
 
-  test("has every variable of the environment that Consul is reached by, and sets none by default", () => {
-    expect(environment).toEqual(expect.arrayContaining(["CONSUL_HTTP_ADDR", "CONSUL_CACERT"]));
+  test("has every variable of the environment that Consul and Nomad are reached by, and says none by default", () => {
+    expect(environment).toEqual(expect.arrayContaining(["CONSUL_HTTP_ADDR", "CONSUL_CACERT", "NOMAD_ADDR"]));
     const declared = environment.map((name) => ({ name, byDefault: defaultOf(text, variableOf(name)) }));
     expect(declared).toEqual(environment.map((name) => ({ name, byDefault: "" })));
     const passed = environment.filter((name) => new RegExp(`\\b${name} += .*var\\.${variableOf(name)}\\n`).test(text));
