@@ -1,0 +1,45 @@
+import type { RulesetReader } from "../../lib/host/iptables.ts";
+import type { Log } from "../../lib/host/log.ts";
+import { indexListing, type KernelListings } from "../../lib/netfilter/listing-index.ts";
+import type { Family } from "../../lib/policy/address.ts";
+import { createSharedReading, type SharedReading, type SharedReadingOptions } from "./shared-reading.ts";
+
+export interface KernelReadingPorts extends Pick<SharedReadingOptions, "clock" | "signal"> {
+  readonly iptables: Pick<RulesetReader, "save">;
+  /** Those that this host has. */
+  readonly families: readonly Family[];
+  readonly log: Log;
+}
+
+const FRESH_MS = 2_000;
+
+/** What the kernel has and has counted, at most two seconds ago. It does not wait for the node's lock. */
+export function createKernelReading({
+  iptables,
+  families,
+  log,
+  ...ports
+}: KernelReadingPorts): SharedReading<KernelListings> {
+  const failing = new Set<Family>();
+  return createSharedReading(
+    async () => {
+      const [ipv4, ipv6] = await Promise.all([read(4), read(6)]);
+      return { 4: ipv4, 6: ipv6 };
+    },
+    { ...ports, freshMs: FRESH_MS },
+  );
+
+  async function read(family: Family): Promise<KernelListings[4]> {
+    if (!families.includes(family)) return "absent";
+    try {
+      const index = indexListing(await iptables.save(family, { withCounters: true }));
+      failing.delete(family);
+      return index;
+    } catch (error) {
+      if (!failing.has(family))
+        log.warn({ family, error: String(error) }, "Cannot read the kernel's chains for a page");
+      failing.add(family);
+      return "unreadable";
+    }
+  }
+}
