@@ -49,11 +49,10 @@ export function builder(yargs: Argv) {
       default: "127.0.0.1:9710",
       describe: "Where pages, /health, /ready and /metrics are served; empty: nowhere",
     })
-    .option("web-name", {
+    .option("web-names", {
       type: "string",
-      array: true,
-      default: [],
-      describe: "A name that pages may be asked for by, besides addresses, localhost and this node's",
+      default: "",
+      describe: "Names that pages may be asked for by besides addresses, localhost and this node's, with commas",
     })
     .option("resync", { type: "number", default: 8, describe: "Seconds between two looks for what changed unseen" })
     .option("log-level", { choices: LOG_LEVELS, default: "info" as const, describe: "The least that is logged" })
@@ -96,7 +95,7 @@ async function whileAlone(work: () => Promise<void>, { log, signal }: WatchConte
 }
 
 async function run(options: WatchArguments, { log, signal }: WatchContext): Promise<void> {
-  const { stateDir, cacheDir, node, prefix, resync, listen, webName } = options;
+  const { stateDir, cacheDir, node, prefix, resync, listen, webNames } = options;
   const path = process.env["PATH"];
   // Only a watcher writes these, and no other one runs.
   removeUnfinished(stateDir, (name) => name === OBSERVED_FILE);
@@ -167,8 +166,8 @@ async function run(options: WatchArguments, { log, signal }: WatchContext): Prom
       { node, version },
       { state: watcher.state, connections: observed.connections, kernel, cluster, clock: systemClock },
     ),
-    names: [node, hostname(), ...webName],
-    limit: createRequestLimit({ burst: 20, perSecond: 10, clock: systemClock }),
+    names: [node, hostname(), ...webNames.split(",")],
+    limit: createRequestLimit({ perSecond: 10, clock: systemClock }),
     log,
   });
   const listener = createListener({ state: watcher.state, metrics, pages });

@@ -11,7 +11,8 @@ export function isAllowedHost(host: string | undefined, names: readonly string[]
   if (bracketed !== undefined) return isAddress(bracketed);
   if (plain === undefined) return false;
   const name = plain.toLowerCase().replace(/\.$/, "");
-  return name === "localhost" || names.some((each) => each.toLowerCase() === name) || isAddress(plain);
+  if (name === "localhost" || isAddress(plain)) return true;
+  return name !== "" && names.some((each) => each.trim().toLowerCase() === name);
 }
 
 function isAddress(text: string): boolean {

@@ -22,14 +22,22 @@ export function renderClusterPage(view: ClusterView, about: Pick<PageOptions, "n
   const { cluster } = view;
   const lines = linesOf(view, about.nowMs);
   const isGood = lines.length === 0;
+  const isOut = cluster?.nodes.some(({ isInSync }) => !isInSync) ?? false;
   return renderPage({
     ...about,
     title: `${isGood ? "All nodes in sync" : "Cluster: LOOK"} · ${about.node.slice(0, 64)}`,
     place: "/cluster",
     main: html`<h1>Cluster</h1>
       ${verdict({
-        isGood,
-        title: cluster === undefined ? "Not known" : isGood ? "Every node is in sync" : "Not all is well",
+        level: isGood ? "good" : view.problem !== undefined || isOut ? "bad" : "warn",
+        title:
+          cluster === undefined
+            ? "Not known"
+            : isGood
+              ? "Every node is in sync"
+              : isOut
+                ? "Not every node is in sync"
+                : "Every node is in sync, but not all is well",
         lines: isGood ? ["Every rule set that matches an allocation is in force where it should be."] : lines,
       })}
       ${cluster === undefined ? undefined : body(cluster)}`,
@@ -45,11 +53,15 @@ function linesOf({ cluster, atMs, problem }: ClusterView, nowMs: number): readon
     ...asked,
     ...(problem !== undefined && atMs !== undefined ? [html`What follows is from ${moment(atMs, nowMs)}`] : []),
     ...describeDoubts(cluster),
-    ...(out > 0 ? [`${plural(out, "node")} of ${number(cluster.nodes.length)} not in sync`] : []),
-    ...(bad > 0 ? [`${plural(bad, "rule set")} not in force everywhere that it should be`] : []),
-    ...(cluster.unknownKeys.length > 0 ? [`${plural(cluster.unknownKeys.length, "key")} in KV that fit no scope`] : []),
+    ...(out > 0
+      ? [`${number(out)} of ${plural(cluster.nodes.length, "node")} ${out === 1 ? "is" : "are"} not in sync`]
+      : []),
+    ...(bad > 0 ? [`${plural(bad, "rule set is", "rule sets are")} not in force everywhere as in KV`] : []),
+    ...(cluster.unknownKeys.length > 0
+      ? [`${plural(cluster.unknownKeys.length, "key in KV fits", "keys in KV fit")} no scope`]
+      : []),
     ...(cluster.unreadable.length > 0
-      ? [`${plural(cluster.unreadable.length, "node status", "node statuses")} not readable`]
+      ? [`${plural(cluster.unreadable.length, "node's status", "nodes' statuses")} cannot be read`]
       : []),
   ];
 }
@@ -156,7 +168,7 @@ function ruleSetsSection({ ruleSets, unknownKeys }: ClusterStatus): Html {
         {
           label: "Version",
           kind: "number",
-          cell: ({ modifyIndex }) => (modifyIndex === null ? "–" : number(modifyIndex)),
+          cell: ({ modifyIndex }) => modifyIndex ?? "–",
         },
       ],
       groups: [{ rows: rows.slice(0, RULE_SETS_SHOWN), empty: "None in KV" }],
@@ -169,5 +181,7 @@ function ruleSetsSection({ ruleSets, unknownKeys }: ClusterStatus): Html {
 }
 
 function stateWord(state: RuleSetStatus["state"]): Html {
-  return isWellPlaced(state) ? html`${STATE_WORDS[state]}` : html`<strong class="bad">${STATE_WORDS[state]}</strong>`;
+  return isWellPlaced(state)
+    ? html`<span class="state">${STATE_WORDS[state]}</span>`
+    : html`<strong class="state bad">${STATE_WORDS[state]}</strong>`;
 }

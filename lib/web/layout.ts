@@ -1,5 +1,6 @@
-import { html, renderHtml, type Child } from "./html.ts";
-import { moment, name } from "./words.ts";
+import { formatTimestamp } from "../policy/timestamp.ts";
+import { html, renderHtml, type Child, type Html } from "./html.ts";
+import { name } from "./words.ts";
 
 export interface PageOptions {
   /** What is most worth knowing first: people have many tabs. */
@@ -48,7 +49,11 @@ export function renderPage({ title, place, node, version, nowMs, main }: PageOpt
           </header>
           <main id="main" tabindex="-1">
             ${main}
-            <p class="as-of">As of ${moment(nowMs, nowMs)}. All times are UTC.</p>
+            <p class="as-of">
+              As of
+              <time datetime="${formatTimestamp(nowMs)}">${formatTimestamp(nowMs).slice(0, 19).replace("T", " ")}Z</time
+              >. All times are UTC.
+            </p>
           </main>
           <footer>
             <p>
@@ -60,14 +65,15 @@ export function renderPage({ title, place, node, version, nowMs, main }: PageOpt
   );
 }
 
-/** What is wrong, or that nothing is; a word, so that no colour has to be seen. */
-export function verdict(options: {
-  readonly isGood: boolean;
+export interface Verdict {
+  readonly level: "good" | "warn" | "bad";
   readonly title: string;
   readonly lines: readonly Child[];
-}) {
-  const { isGood, title, lines } = options;
-  return html`<section class="verdict ${isGood ? "good" : "bad"}" aria-labelledby="verdict">
+}
+
+/** What is wrong, or that nothing is: in words, so that no colour has to be seen. */
+export function verdict({ level, title, lines }: Verdict): Html {
+  return html`<section class="verdict ${level}" aria-labelledby="verdict">
     <h2 id="verdict">${title}</h2>
     ${lines.length === 1 ? html`<p>${lines}</p>` : undefined}
     ${

@@ -13,13 +13,12 @@ export function renderNodePage(view: NodeView, about: Pick<PageOptions, "node" |
   const { isInSync, problems, rejections, unknownKeys, denied } = view;
   const { node, nowMs } = about;
   const bad = rejections.length + unknownKeys.length;
-  const isGood = isInSync && bad === 0;
   return renderPage({
     ...about,
     title: `${isInSync ? "In sync" : "NOT IN SYNC"} · ${node.slice(0, 64)}`,
     place: "/",
     main: html`<h1>Node ${name(node)}</h1>
-      ${verdict({ isGood, title: titleOf(view), lines: linesOf(view) })}
+      ${verdict({ level: isInSync ? (bad === 0 ? "good" : "warn") : "bad", title: titleOf(view), lines: linesOf(view) })}
       ${facts(
         [
           ["Attachments", link("#attachments", number(view.counts.attachments))],
@@ -47,8 +46,9 @@ function titleOf({ isInSync, rejections, unknownKeys }: NodeView): string {
   return bad === 0 ? "In sync" : `In sync, but ${plural(bad, "key")} in KV ${bad === 1 ? "is" : "are"} not in force`;
 }
 
-function linesOf({ isInSync, problems }: NodeView): readonly Child[] {
-  if (isInSync) return ["What Consul KV says is in the kernel."];
+function linesOf({ isInSync, problems, rejections, unknownKeys }: NodeView): readonly Child[] {
+  const isAll = rejections.length + unknownKeys.length === 0;
+  if (isInSync) return [`${isAll ? "What" : "All else that"} Consul KV says is in the kernel.`];
   return problems.map((problem) => name(problem, 600));
 }
 

@@ -25,7 +25,7 @@ function rejectedTable(rejections: readonly RejectedValue[], nowMs: number): Htm
       {
         label: "Key",
         kind: "header",
-        cell: ({ key, modifyIndex }) => [code(key), html`<span class="note">version ${number(modifyIndex)}</span>`],
+        cell: ({ key, modifyIndex }) => [code(key), html`<span class="note">version ${modifyIndex}</span>`],
       },
       { label: "What is wrong", kind: "wide", cell: issues },
       {
@@ -33,7 +33,7 @@ function rejectedTable(rejections: readonly RejectedValue[], nowMs: number): Htm
         cell: ({ keptModifyIndex }) =>
           keptModifyIndex === undefined
             ? html`<strong class="bad">nothing of it</strong>`
-            : `version ${number(keptModifyIndex)}`,
+            : `version ${keptModifyIndex}`,
       },
       { label: "Since", cell: ({ sinceMs }) => moment(sinceMs, nowMs) },
     ],

@@ -6,7 +6,7 @@ export function ruleText({ text, comment }: { readonly text: string; readonly co
   const [word = "", ...rest] = text.split(" ");
   return [
     action(word),
-    html` ${rest.join(" ")}`,
+    html` <span class="rule">${rest.join(" ")}</span>`,
     comment === undefined ? undefined : html`<span class="note">${name(comment, 300)}</span>`,
   ];
 }

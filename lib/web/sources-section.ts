@@ -2,7 +2,7 @@ import type { AttachmentView } from "../inspect/attachment-view.ts";
 import type { RuntimeRules, RuntimeRuleSet } from "../policy/runtime-rules.ts";
 import { html, type Html } from "./html.ts";
 import { table } from "./table.ts";
-import { code, moment, name, number, scopeName } from "./words.ts";
+import { code, moment, name, scopeName } from "./words.ts";
 
 /** A rule set of KV that concerns an attachment. */
 export interface RuleSource extends RuntimeRuleSet {
@@ -44,7 +44,7 @@ export function sourcesSection(
         },
         { label: "Applies to", cell: ({ scope }) => scopeName(scope) },
         { label: "Mode", cell: ({ state }) => state },
-        { label: "Version", kind: "number", cell: ({ modifyIndex }) => number(modifyIndex) },
+        { label: "Version", kind: "number", cell: ({ modifyIndex }) => modifyIndex },
         {
           label: "Expires",
           cell: ({ ruleSet: { expiresAt } }) => (expiresAt === undefined ? "never" : moment(expiresAt, nowMs)),

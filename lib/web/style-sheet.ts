@@ -10,6 +10,7 @@ export const STYLE_SHEET = `:root {
   --good: #17693a;
   --good-ground: #e9f5ed;
   --warn: #805000;
+  --warn-ground: #fbf3e1;
   --bad: #a1231b;
   --bad-ground: #fcedeb;
   --mono: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace;
@@ -25,6 +26,7 @@ export const STYLE_SHEET = `:root {
     --good: #74cf96;
     --good-ground: #16271d;
     --warn: #e6b75c;
+    --warn-ground: #2c2413;
     --bad: #ff968c;
     --bad-ground: #33191a;
   }
@@ -72,12 +74,15 @@ button { cursor: pointer; }
 
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0.75rem 0 1rem; }
 h1 small { display: block; font-size: 0.9375rem; font-weight: 400; color: var(--soft); }
+h3 { font-size: 0.9375rem; margin: 1.5rem 0 0.4rem; }
 h2 { font-size: 1.1rem; line-height: 1.3; margin: 2rem 0 0.5rem; }
 p { margin: 0 0 0.75rem; max-width: 48rem; }
 code { font-family: var(--mono); font-size: 0.9em; }
 time, .number, dd, .order { font-variant-numeric: tabular-nums; }
 .away, .note, .none, .as-of, footer { color: var(--soft); }
-.note { display: block; font-size: 0.875rem; }
+.note { display: block; font-size: 0.875rem; font-weight: 400; }
+.rule { font-weight: 400; }
+.state { white-space: nowrap; }
 .good { color: var(--good); }
 .warn { color: var(--warn); }
 .bad { color: var(--bad); }
@@ -87,6 +92,7 @@ time, .number, dd, .order { font-variant-numeric: tabular-nums; }
 .verdict p, .verdict ul { margin: 0.25rem 0 0; color: var(--text); }
 .verdict ul { padding-left: 1.2rem; }
 .verdict.good { background: var(--good-ground); }
+.verdict.warn { background: var(--warn-ground); }
 .verdict.bad { background: var(--bad-ground); }
 
 dl { margin: 0 0 1rem; }
@@ -132,6 +138,7 @@ footer { padding-block: 0.5rem 2rem; font-size: 0.875rem; }
   td[data-label], th[data-label] { position: relative; padding-left: 7.75rem; min-height: 1.8rem; }
   td[data-label]::before, th[data-label]::before { content: attr(data-label); position: absolute; left: 0.75rem; width: 6.5rem; color: var(--soft); font-size: 0.8125rem; font-weight: 400; padding-top: 0.1em; }
   .number { text-align: left; }
+  .wide { width: auto; }
 }
 @media (forced-colors: active) {
   .verdict { border-color: CanvasText; }

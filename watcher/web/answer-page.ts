@@ -65,7 +65,7 @@ function write(response: ServerResponse, { status, type, text }: Document): void
 
 /** As DNS rebinding would ask (421: RFC 9110, section 15.5.20). */
 function refusal(host: string | undefined): Document {
-  const wanted = "an address, localhost, this node's name, or one that --web-name allows";
+  const wanted = "an address, localhost, this node's name, or one of --web-names";
   const text = `Cannot show this page: it is asked for as ${show(host)}, expected ${wanted}\n`;
   return { status: 421, type: "text/plain; charset=utf-8", text };
 }
