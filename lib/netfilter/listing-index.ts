@@ -5,16 +5,21 @@ import { parseRuleset, type ActualRule, type ActualRuleset } from "./parse-rules
 export interface ListingIndex {
   /** These chains; those that are not there are left out. */
   readonly pick: (chains: Iterable<string>) => ActualRuleset;
-  /** A chain and every one that a packet may get to from there. */
-  readonly reach: (chain: string) => ActualRuleset;
+  /** A chain and every one that a packet may get to from there, the nearest first, of `mostLines` lines altogether. */
+  readonly reach: (chain: string, mostLines: number) => ActualRuleset;
 }
 
-/** Finds the chains of the filter table. It prints a chain's rules one after another (iptables-save(8)). */
-export function indexListing(listing: string): ListingIndex {
-  const ranges = findChains(listing);
-  const parse = (chain: string): readonly ActualRule[] | undefined => {
+/**
+ * Finds the chains of the filter table. It prints a chain's rules one after another (iptables-save(8)). `pause` is
+ * awaited now and then: a node's table may have a hundred thousand lines, and others want their turn.
+ */
+export async function indexListing(listing: string, pause: () => Promise<void>): Promise<ListingIndex> {
+  const ranges = await findChains(listing, pause);
+  const parse = (chain: string, mostLines = Number.POSITIVE_INFINITY): readonly ActualRule[] | undefined => {
     const range = ranges.get(chain);
-    return range && (parseRuleset(listing.slice(range.start, range.end)).get(chain) ?? []);
+    if (!range) return undefined;
+    const text = listing.slice(range.start, range.end);
+    return parseRuleset(firstLines(text, mostLines)).get(chain) ?? [];
   };
   return {
     pick: (chains) =>
@@ -24,12 +29,14 @@ export function indexListing(listing: string): ListingIndex {
           return rules ? [[chain, rules] as const] : [];
         }),
       ),
-    reach(chain) {
+    reach(chain, mostLines) {
+      let left = mostLines;
       const reached = new Map<string, readonly ActualRule[]>();
       const waiting = [chain];
-      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const rules = reached.has(next) ? undefined : parse(next);
+      for (let next = waiting.shift(); next !== undefined && left > 0; next = waiting.shift()) {
+        const rules = reached.has(next) ? undefined : parse(next, left);
         if (!rules) continue;
+        left -= rules.length;
         reached.set(next, rules);
         waiting.push(...rules.flatMap(({ target }) => target ?? []));
       }
@@ -46,17 +53,31 @@ export function tablesOf(listings: KernelListings, take: (index: ListingIndex) =
   return { 4: of(listings[4]), 6: of(listings[6]) };
 }
 
+function firstLines(text: string, most: number): string {
+  let end = 0;
+  for (let lines = 0; lines < most; lines += 1) {
+    const feed = text.indexOf("\n", end);
+    if (feed === -1) return text;
+    end = feed + 1;
+  }
+  return text.slice(0, end);
+}
+
 interface Range {
   start: number;
   end: number;
 }
 
-/** Looks at the start of each line only: a node's table has a hundred thousand. */
-function findChains(listing: string): ReadonlyMap<string, Range> {
+const LINES_BETWEEN_PAUSES = 10_000;
+
+/** Looks at the start of each line only. */
+async function findChains(listing: string, pause: () => Promise<void>): Promise<ReadonlyMap<string, Range>> {
   const ranges = new Map<string, Range>();
+  /** The current chain with the space behind it. */
   let chain = "";
   let current: Range | undefined;
-  for (let start = 0, next = 0; start < listing.length; start = next) {
+  for (let start = 0, next = 0, lines = 1; start < listing.length; start = next, lines += 1) {
+    if (lines % LINES_BETWEEN_PAUSES === 0) await pause();
     const feed = listing.indexOf("\n", start);
     next = feed === -1 ? listing.length : feed + 1;
     if (listing[start] === ":") {
@@ -66,13 +87,14 @@ function findChains(listing: string): ReadonlyMap<string, Range> {
     }
     const rule = ruleStart(listing, start, next);
     if (rule === -1) continue;
-    if (current && listing.startsWith(`${chain} `, rule)) {
+    if (current && listing.startsWith(chain, rule)) {
       current.end = next;
       continue;
     }
-    chain = listing.slice(rule, listing.indexOf(" ", rule));
+    const name = listing.slice(rule, listing.indexOf(" ", rule));
+    chain = `${name} `;
     current = { start, end: next };
-    ranges.set(chain, current);
+    ranges.set(name, current);
   }
   return ranges;
 }

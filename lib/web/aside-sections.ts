@@ -37,15 +37,15 @@ export function auditedSection(audited: readonly AuditView[], nowMs: number): Ht
   if (audited.length === 0) return undefined;
   return html`<h3>Audited</h3>
     <p>These decide nothing, and count what they would have decided.</p>
-    ${audited.map(({ key, rules, seen }) => [
+    ${audited.map(({ key, rules, seen, leftOut }) => [
       table<AuditedRuleView>({
-        caption: code(key, 600),
+        caption: [code(key, 600), leftOutNote((leftOut?.deny ?? 0) + (leftOut?.accept ?? 0))],
         columns: [
           { label: "Rule", kind: "header", cell: ({ text, rule }) => ruleText({ text, comment: rule.comment }) },
           { label: "Packets", kind: "number", cell: ({ counters }) => count(counters, "packets") },
           { label: "Bytes", kind: "number", cell: ({ counters }) => count(counters, "bytes") },
         ],
-        groups: [{ rows: rules.slice(0, RULES_SHOWN), empty: "It has no rules" }],
+        groups: [{ rows: rules, empty: "It has no rules" }],
         keyOf: ({ text }) => text,
       }),
       seen.length === 0
@@ -57,6 +57,10 @@ export function auditedSection(audited: readonly AuditView[], nowMs: number): Ht
             hasVerdict: true,
           }),
     ])}`;
+}
+
+function leftOutNote(left: number): string | undefined {
+  return left > 0 ? `, with ${plural(left, "more rule")} that outbound show has` : undefined;
 }
 
 /** Rules that concern an attachment and decide nothing now. */

@@ -4,7 +4,6 @@ import type { RuntimeRules } from "../policy/runtime-rules.ts";
 import { auditedSection, idleSection, seenTable } from "./aside-sections.ts";
 import { html, type Html } from "./html.ts";
 import { facts, renderPage, type PageOptions } from "./layout.ts";
-import { RULES_SHOWN } from "./limits.ts";
 import { ruleText } from "./rule-text.ts";
 import { sourcesOf, sourcesSection } from "./sources-section.ts";
 import { table } from "./table.ts";
@@ -95,10 +94,13 @@ function rulesTable(view: AttachmentView): Html {
     groups: [
       ...PHASES.map(({ phase, title }) => {
         const rules = view.rules.filter((rule) => rule.phase === phase);
-        const left = rules.length - RULES_SHOWN;
+        const left = view.leftOut?.[phase] ?? 0;
         return {
-          title: left > 0 ? `${title}: the first ${RULES_SHOWN}, outbound show has ${plural(left, "more")}` : title,
-          rows: rules.slice(0, RULES_SHOWN).map(toRow),
+          title:
+            left > 0
+              ? `${title}: the first ${plural(rules.length, "rule")}, outbound show has ${plural(left, "more", "more")}`
+              : title,
+          rows: rules.map(toRow),
           empty: "None",
         };
       }),

@@ -1,69 +1,24 @@
 import type { ClusterStatus, NodeSummary, RuleSetStatus } from "../status/cluster-status.ts";
-import { countNodes, describeDoubts, describeNotes, STATE_WORDS } from "../status/format-cluster.ts";
+import { countNodes, describeNotes, STATE_WORDS } from "../status/format-cluster.ts";
 import { isWellPlaced } from "../status/outcome.ts";
+import { judgeCluster, type ClusterView } from "./cluster-verdict.ts";
 import { html, type Child, type Html } from "./html.ts";
 import { facts, renderPage, verdict, type PageOptions } from "./layout.ts";
 import { NODES_SHOWN, RULE_SETS_SHOWN } from "./limits.ts";
 import { table } from "./table.ts";
-import { code, moment, name, number, plural } from "./words.ts";
-
-/** What Consul said when it was asked last. */
-export interface ClusterView {
-  /** Undefined before Consul has answered once. */
-  readonly cluster: ClusterStatus | undefined;
-  /** When that was. */
-  readonly atMs: number | undefined;
-  /** Why it could not be asked now. */
-  readonly problem: string | undefined;
-}
+import { code, name, number, plural } from "./words.ts";
 
 /** Every node that tells of itself in Consul, and every rule set: those with a problem first. */
 export function renderClusterPage(view: ClusterView, about: Pick<PageOptions, "node" | "version" | "nowMs">): string {
   const { cluster } = view;
-  const lines = linesOf(view, about.nowMs);
-  const isGood = lines.length === 0;
-  const isOut = cluster?.nodes.some(({ isInSync }) => !isInSync) ?? false;
+  const judged = judgeCluster(view, about.nowMs);
   return renderPage({
     ...about,
-    title: `${isGood ? "All nodes in sync" : "Cluster: LOOK"} · ${about.node.slice(0, 64)}`,
+    title: `${judged.title} · ${about.node.slice(0, 64)}`,
     place: "/cluster",
     main: html`<h1>Cluster</h1>
-      ${verdict({
-        level: isGood ? "good" : view.problem !== undefined || isOut ? "bad" : "warn",
-        title:
-          cluster === undefined
-            ? "Not known"
-            : isGood
-              ? "Every node is in sync"
-              : isOut
-                ? "Not every node is in sync"
-                : "Every node is in sync, but not all is well",
-        lines: isGood ? ["Every rule set that matches an allocation is in force where it should be."] : lines,
-      })}
-      ${cluster === undefined ? undefined : body(cluster)}`,
+      ${verdict(judged)} ${cluster === undefined ? undefined : body(cluster)}`,
   });
-}
-
-function linesOf({ cluster, atMs, problem }: ClusterView, nowMs: number): readonly Child[] {
-  const asked: readonly Child[] = problem === undefined ? [] : [html`Consul could not be asked: ${name(problem, 400)}`];
-  if (cluster === undefined) return asked.length > 0 ? asked : ["Consul has not answered yet"];
-  const out = cluster.nodes.filter(({ isInSync }) => !isInSync).length;
-  const bad = cluster.ruleSets.filter(({ state }) => !isWellPlaced(state)).length;
-  return [
-    ...asked,
-    ...(problem !== undefined && atMs !== undefined ? [html`What follows is from ${moment(atMs, nowMs)}`] : []),
-    ...describeDoubts(cluster),
-    ...(out > 0
-      ? [`${number(out)} of ${plural(cluster.nodes.length, "node")} ${out === 1 ? "is" : "are"} not in sync`]
-      : []),
-    ...(bad > 0 ? [`${plural(bad, "rule set is", "rule sets are")} not in force everywhere as in KV`] : []),
-    ...(cluster.unknownKeys.length > 0
-      ? [`${plural(cluster.unknownKeys.length, "key in KV fits", "keys in KV fit")} no scope`]
-      : []),
-    ...(cluster.unreadable.length > 0
-      ? [`${plural(cluster.unreadable.length, "node's status", "nodes' statuses")} cannot be read`]
-      : []),
-  ];
 }
 
 function body(cluster: ClusterStatus): Html {

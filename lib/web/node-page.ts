@@ -1,4 +1,4 @@
-import { EXPIRY_SHOWN } from "./limits.ts";
+import { EXPIRY_SHOWN, PREFIXES_SHOWN, PROBLEMS_SHOWN } from "./limits.ts";
 import { html, type Child, type Html } from "./html.ts";
 import { facts, renderPage, verdict, type PageOptions } from "./layout.ts";
 import { attachmentsSection } from "./attachments-section.ts";
@@ -49,10 +49,18 @@ function titleOf({ isInSync, rejections, unknownKeys }: NodeView): string {
 function linesOf({ isInSync, problems, rejections, unknownKeys }: NodeView): readonly Child[] {
   const isAll = rejections.length + unknownKeys.length === 0;
   if (isInSync) return [`${isAll ? "What" : "All else that"} Consul KV says is in the kernel.`];
-  return problems.map((problem) => name(problem, 600));
+  const left = problems.length - PROBLEMS_SHOWN;
+  return [
+    ...problems.slice(0, PROBLEMS_SHOWN).map((problem) => name(problem, 600)),
+    ...(left > 0 ? [`and ${plural(left, "more problem")}`] : []),
+  ];
 }
 
 function prefixesSection({ prefixes }: NodeView, nowMs: number): Html {
+  const left = prefixes.length - PREFIXES_SHOWN;
+  const shown = prefixes
+    .toSorted((a, b) => Number(a.status === "ok") - Number(b.status === "ok"))
+    .slice(0, PREFIXES_SHOWN);
   const words: Readonly<Record<WatchedPrefix["status"], Child>> = {
     ok: "read",
     starting: html`<strong class="warn">not read yet</strong>`,
@@ -62,8 +70,12 @@ function prefixesSection({ prefixes }: NodeView, nowMs: number): Html {
   return html`<section data-key="prefixes" aria-labelledby="prefixes">
     <h2 id="prefixes">Snapshot of Consul KV</h2>
     ${table<WatchedPrefix>({
-      caption:
+      caption: [
         "What is read of KV for this node. A question waits up to a minute for news, so an age below that is fresh.",
+        left > 0
+          ? ` ${plural(left, "more prefix", "more prefixes")} left out; those that cannot be read come first.`
+          : undefined,
+      ],
       columns: [
         { label: "Prefix", kind: "header", cell: ({ prefix }) => code(prefix) },
         {
@@ -80,7 +92,7 @@ function prefixesSection({ prefixes }: NodeView, nowMs: number): Html {
           cell: ({ lastSuccessMs }) => (lastSuccessMs === undefined ? "never" : moment(lastSuccessMs, nowMs)),
         },
       ],
-      groups: [{ rows: prefixes, empty: "None yet" }],
+      groups: [{ rows: shown, empty: "None yet" }],
       keyOf: ({ prefix }) => prefix,
     })}
   </section>`;

@@ -81,7 +81,7 @@ code { font-family: var(--mono); font-size: 0.9em; }
 time, .number, dd, .order { font-variant-numeric: tabular-nums; }
 .away, .note, .none, .as-of, footer { color: var(--soft); }
 .note { display: block; font-size: 0.875rem; font-weight: 400; }
-.rule { font-weight: 400; }
+.rule { display: flex; gap: 0.75rem; font-weight: 400; }
 .state { white-space: nowrap; }
 .good { color: var(--good); }
 .warn { color: var(--warn); }
@@ -114,7 +114,7 @@ tbody th { font-weight: 600; }
 .wide { width: 40%; }
 .empty td { color: var(--soft); }
 td ul { margin: 0; padding: 0; list-style: none; }
-.action { display: inline-block; min-width: 4.3rem; font-family: var(--mono); font-size: 0.875em; font-weight: 700; }
+.action { flex: none; min-width: 3.9rem; font-family: var(--mono); font-size: 0.875em; font-weight: 700; }
 .action.accept { color: var(--good); }
 .action.deny { color: var(--bad); }
 form { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center; margin: 0 0 0.75rem; }

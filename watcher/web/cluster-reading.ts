@@ -7,7 +7,7 @@ import {
   type StatusQuestion,
 } from "../../lib/host/read-cluster.ts";
 import { describeCluster, type ClusterStatus } from "../../lib/status/cluster-status.ts";
-import type { ClusterView } from "../../lib/web/cluster-page.ts";
+import type { ClusterView } from "../../lib/web/cluster-verdict.ts";
 import type { RequestLimit } from "../request-limit.ts";
 import { problemOf } from "../status-failures.ts";
 import { createSharedReading, type SharedReading } from "./shared-reading.ts";

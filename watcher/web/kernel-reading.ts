@@ -32,7 +32,8 @@ export function createKernelReading({
   async function read(family: Family): Promise<KernelListings[4]> {
     if (!families.includes(family)) return "absent";
     try {
-      const index = indexListing(await iptables.save(family, { withCounters: true }));
+      const listing = await iptables.save(family, { withCounters: true });
+      const index = await indexListing(listing, () => ports.clock.sleep(0, ports.signal));
       failing.delete(family);
       return index;
     } catch (error) {

@@ -5,9 +5,11 @@ import { tablesOf, type KernelListings } from "../../lib/netfilter/listing-index
 import type { ObservedConnection } from "../../lib/observed/connection.ts";
 import type { Attachment } from "../../lib/policy/attachment.ts";
 import { renderAllocationPage } from "../../lib/web/attachment-page.ts";
-import { renderClusterPage, type ClusterView } from "../../lib/web/cluster-page.ts";
+import { renderClusterPage } from "../../lib/web/cluster-page.ts";
+import type { ClusterView } from "../../lib/web/cluster-verdict.ts";
 import { ICON } from "../../lib/web/icon.ts";
 import { renderMessage, type PageOptions } from "../../lib/web/layout.ts";
+import { LINES_READ, RULE_BOUNDS } from "../../lib/web/limits.ts";
 import { LIVE_SCRIPT } from "../../lib/web/live-script.ts";
 import { renderNodePage } from "../../lib/web/node-page.ts";
 import { STYLE_SHEET } from "../../lib/web/style-sheet.ts";
@@ -79,8 +81,8 @@ export function createPages(options: Pick<PageOptions, "node" | "version">, port
     const context = applied ?? { runtimeRules: { node: options.node, ruleSets: [] }, nowMs: 0 };
     const observed = ports.connections();
     const views = found.attachments.map((attachment) => {
-      const kernel = tablesOf(listings, (index) => index.reach(attachment.chain));
-      return viewAttachment(attachment, { context, kernel, observed });
+      const kernel = tablesOf(listings, (index) => index.reach(attachment.chain, LINES_READ));
+      return viewAttachment(attachment, { context, kernel, observed, bounds: RULE_BOUNDS });
     });
     return answer(renderAllocationPage({ views, runtimeRules: context.runtimeRules }, about()));
   }
