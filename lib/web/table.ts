@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { html, type Child, type Html } from "./html.ts";
 
 export interface Column<Row> {
@@ -53,7 +54,7 @@ function body<Row>(
     }
     ${rows.map(
       (row) =>
-        html`<tr data-key="${keyOf(row)}">
+        html`<tr data-key="${shortKey(keyOf(row))}">
           ${columns.map((column) => cell(column, row))}
         </tr> `,
     )}
@@ -70,6 +71,11 @@ function body<Row>(
 function cell<Row>({ label, kind, cell: content }: Column<Row>, row: Row): Html {
   if (kind === "header") return html`<th scope="row" data-label="${label}">${content(row)}</th>`;
   return html`<td data-label="${label}" ${classOf(kind)}>${content(row)}</td>`;
+}
+
+/** Keys are made of other people's names, and these may be long. */
+function shortKey(key: string): string {
+  return createHash("sha256").update(key, "utf8").digest("base64url").slice(0, 12);
 }
 
 function classOf(kind: Column<unknown>["kind"]): Html {
