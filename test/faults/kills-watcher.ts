@@ -49,10 +49,7 @@ async function measureStart(world: World): Promise<number> {
 }
 
 /** Its children live on, unless they die with it. */
-async function killWatcher(
-  watcher: Watcher,
-  { withChildren }: { readonly withChildren: boolean },
-): Promise<void> {
+async function killWatcher(watcher: Watcher, { withChildren }: { readonly withChildren: boolean }): Promise<void> {
   // Stopped, it can start no others.
   process.kill(watcher.pid, "SIGSTOP");
   if (withChildren) for (const child of childrenOf(watcher.pid)) killIfThere(child);

@@ -9,7 +9,7 @@ import { runSuite, type SuiteOutcome } from "./suite.ts";
 const problems: string[] = [];
 const suites: SuiteOutcome[] = [];
 
-await attempt("set up packages", () => ensurePackages({ docker: true, shells: true }));
+await attempt("set up packages", () => ensurePackages({ docker: true, shells: true, browser: true }));
 const gate = await runGate();
 suites.push(gate.unit);
 

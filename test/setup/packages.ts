@@ -36,9 +36,18 @@ const triplet = process.arch === "arm64" ? "aarch64-linux-gnu" : "x86_64-linux-g
 export const libfaketime = `/usr/lib/${triplet}/faketime/libfaketime.so.1`;
 const clock: Requirement = { debianPackage: "libfaketime", files: [libfaketime] };
 
+/** Debian's own browser: a script that starts the program. */
+export const CHROMIUM = "/usr/bin/chromium";
+/** It depends on no font, and without one it shows no text. */
+const browser: readonly Requirement[] = [
+  { debianPackage: "chromium", files: [CHROMIUM] },
+  { debianPackage: "fonts-dejavu-core", files: ["/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"] },
+];
+
 /**
  * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
- * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock. Returns the names of the packages it installed.
+ * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock,
+ * `browser` chromium. Returns the names of the packages it installed.
  */
 export async function ensurePackages(options: PackageOptions): Promise<readonly string[]> {
   const requirements = [
@@ -46,6 +55,7 @@ export async function ensurePackages(options: PackageOptions): Promise<readonly 
     ...(options.docker ? [docker] : []),
     ...(options.shells === true ? shells : []),
     ...(options.clock === true ? [clock] : []),
+    ...(options.browser === true ? browser : []),
   ];
   const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
   if (missing.length === 0) return [];
@@ -63,6 +73,7 @@ export interface PackageOptions {
   readonly docker: boolean;
   readonly shells?: boolean;
   readonly clock?: boolean;
+  readonly browser?: boolean;
 }
 
 function isMissing(requirement: Requirement): boolean {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Writable } from "node:stream";
 import { z } from "zod";
+import { CHROMIUM } from "../setup/packages.ts";
 import { parseOwnJson, type Json, type JsonObject } from "./json.ts";
 
 /** Debian's chromium without a screen, driven by its DevTools protocol over a pipe: no port, and no other program. */
@@ -26,15 +27,14 @@ export interface Tab {
   evaluate<T extends Json>(expression: string): Promise<T>;
   /** A key as a person presses it: `Tab`, `Enter`, `Shift+Tab`. */
   press(key: "Tab" | "Shift+Tab" | "Enter"): Promise<void>;
+  /** Puts it before the other tabs, which are hidden then. */
+  show(): Promise<void>;
   /** Errors and warnings on the console, exceptions, violations of the policy, and requests that failed. */
   problems(): readonly string[];
   /** Looks at the page as it looks; the whole of it where `isWhole`. Writes a PNG. */
   screenshot(file: string, options?: { readonly isWhole?: boolean }): Promise<void>;
   close(): Promise<void>;
 }
-
-/** The program's file, by its Debian package. */
-export const CHROMIUM = "/usr/bin/chromium";
 
 /** Starts it inside a network namespace. It dies with the test process. */
 export async function startBrowser({ namespace }: { readonly namespace: string }): Promise<Browser> {
@@ -162,6 +162,9 @@ async function openTab(url: string, { send, ...options }: TabOptions & { readonl
     async press(key) {
       await call("Input.dispatchKeyEvent", { type: "keyDown", ...KEYS[key] });
       await call("Input.dispatchKeyEvent", { type: "keyUp", ...KEYS[key] });
+    },
+    async show() {
+      await call("Page.bringToFront");
     },
     problems: () => problems,
     async screenshot(file, { isWhole = false } = {}) {
