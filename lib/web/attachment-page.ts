@@ -19,7 +19,7 @@ export interface AllocationPage {
 /** What decides the packets of an allocation, in the order in which it does. */
 export function renderAllocationPage(
   { views, runtimeRules }: AllocationPage,
-  about: Pick<PageOptions, "node" | "version" | "nowMs">,
+  about: Pick<PageOptions, "node" | "version" | "nowMs" | "countedAtMs">,
 ): string {
   const [first] = views;
   const id = first?.allocation ?? "";

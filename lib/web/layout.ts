@@ -1,4 +1,5 @@
 import { formatTimestamp } from "../policy/timestamp.ts";
+import { describeDuration } from "../status/describe-duration.ts";
 import { html, renderHtml, type Child, type Html } from "./html.ts";
 import { name } from "./words.ts";
 
@@ -11,11 +12,13 @@ export interface PageOptions {
   /** Of the watcher. */
   readonly version: string;
   readonly nowMs: number;
+  /** When the kernel's counters on it were read, where there are any. */
+  readonly countedAtMs?: number;
   readonly main: Child;
 }
 
 /** A whole document. What changes is inside `main`: the script renews that, and whoever has none loads the page again. */
-export function renderPage({ title, place, node, version, nowMs, main }: PageOptions): string {
+export function renderPage({ title, place, node, version, nowMs, countedAtMs, main }: PageOptions): string {
   const link = (path: string, text: string) =>
     html`<li>
       <a href="${path}" ${place === path ? html` aria-current="page"` : undefined}>${text}</a>
@@ -47,14 +50,7 @@ export function renderPage({ title, place, node, version, nowMs, main }: PageOpt
             </div>
             <noscript><p>Load the page again for new numbers.</p></noscript>
           </header>
-          <main id="main" tabindex="-1">
-            ${main}
-            <p class="as-of">
-              As of
-              <time datetime="${formatTimestamp(nowMs)}">${formatTimestamp(nowMs).slice(0, 19).replace("T", " ")}Z</time
-              >. All times are UTC.
-            </p>
-          </main>
+          <main id="main" tabindex="-1">${main} ${asOf(nowMs, countedAtMs)}</main>
           <footer>
             <p>
               outbound ${version}. This page changes nothing: rules are written with <code>outbound rules put</code>.
@@ -63,6 +59,15 @@ export function renderPage({ title, place, node, version, nowMs, main }: PageOpt
         </body>
       </html> `,
   );
+}
+
+function asOf(nowMs: number, countedAtMs: number | undefined): Html {
+  const exact = formatTimestamp(nowMs);
+  const ageMs = countedAtMs === undefined ? 0 : nowMs - countedAtMs;
+  return html`<p class="as-of">
+    As of <time datetime="${exact}">${exact.slice(0, 19).replace("T", " ")}Z</time>.
+    ${ageMs < 1000 ? undefined : `Counters were read ${describeDuration(ageMs)} before.`} All times are UTC.
+  </p>`;
 }
 
 export interface Verdict {

@@ -9,7 +9,10 @@ import { table } from "./table.ts";
 import { code, moment, name, number, plural, scopeName } from "./words.ts";
 
 /** What this node enforces now, and what is wrong with it: the first things first. */
-export function renderNodePage(view: NodeView, about: Pick<PageOptions, "node" | "version" | "nowMs">): string {
+export function renderNodePage(
+  view: NodeView,
+  about: Pick<PageOptions, "node" | "version" | "nowMs" | "countedAtMs">,
+): string {
   const { isInSync, problems, rejections, unknownKeys, denied } = view;
   const { node, nowMs } = about;
   const bad = rejections.length + unknownKeys.length;

@@ -11,20 +11,27 @@ export interface KernelReadingPorts extends Pick<SharedReadingOptions, "clock" |
   readonly log: Log;
 }
 
+export interface KernelReading {
+  readonly listings: KernelListings;
+  /** When it was begun, on the wall clock. */
+  readonly atMs: number;
+}
+
 const FRESH_MS = 2_000;
 
-/** What the kernel has and has counted, at most two seconds ago. It does not wait for the node's lock. */
+/** What the kernel has and has counted, at most two seconds ago, or ten times as long ago as it takes to list. It does not wait for the node's lock. */
 export function createKernelReading({
   iptables,
   families,
   log,
   ...ports
-}: KernelReadingPorts): SharedReading<KernelListings> {
+}: KernelReadingPorts): SharedReading<KernelReading> {
   const failing = new Set<Family>();
   return createSharedReading(
     async () => {
+      const atMs = ports.clock.nowMs();
       const [ipv4, ipv6] = await Promise.all([read(4), read(6)]);
-      return { 4: ipv4, 6: ipv6 };
+      return { listings: { 4: ipv4, 6: ipv6 }, atMs };
     },
     { ...ports, freshMs: FRESH_MS },
   );

@@ -47,7 +47,7 @@ export function viewNode(state: WatchState, { connections, nowMs, ...options }: 
     },
     list: pageOf(attachments, options),
     denied: viewDenied(connections, attachments),
-    isDeniedLogged: attachments.some(({ policy }) => policy.logDenied),
+    isDeniedLogged: attachments.length === 0 || attachments.some(({ policy }) => policy.logDenied),
     rejections: rejections(snapshot).map((rejection): RejectedValue => ({
       ...rejection,
       issues: locateIssues(valueOf(rejection.key, snapshot), rejection.issues),

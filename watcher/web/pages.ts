@@ -1,7 +1,7 @@
 import type { Clock } from "../../lib/host/clock.ts";
 import { viewAttachment } from "../../lib/inspect/attachment-view.ts";
 import { findAllocation } from "../../lib/inspect/find-allocation.ts";
-import { tablesOf, type KernelListings } from "../../lib/netfilter/listing-index.ts";
+import { tablesOf } from "../../lib/netfilter/listing-index.ts";
 import type { ObservedConnection } from "../../lib/observed/connection.ts";
 import type { Attachment } from "../../lib/policy/attachment.ts";
 import { renderAllocationPage } from "../../lib/web/attachment-page.ts";
@@ -15,6 +15,7 @@ import { renderNodePage } from "../../lib/web/node-page.ts";
 import { STYLE_SHEET } from "../../lib/web/style-sheet.ts";
 import type { WatchState } from "../watch.ts";
 import { viewNode } from "./node-view.ts";
+import type { KernelReading } from "./kernel-reading.ts";
 import type { SharedReading } from "./shared-reading.ts";
 
 /** What a browser is sent. */
@@ -33,7 +34,7 @@ export interface Pages {
 export interface PagesPorts {
   readonly state: () => WatchState;
   readonly connections: () => readonly ObservedConnection[];
-  readonly kernel: SharedReading<KernelListings>;
+  readonly kernel: SharedReading<KernelReading>;
   readonly cluster: SharedReading<ClusterView>;
   readonly clock: Pick<Clock, "nowMs">;
 }
@@ -64,15 +65,15 @@ export function createPages(options: Pick<PageOptions, "node" | "version">, port
   };
 
   async function nodePage(search: URLSearchParams): Promise<Document> {
-    const listings = await ports.kernel.get();
+    const { listings, atMs } = await ports.kernel.get();
     const query = (search.get("q") ?? "").trim().slice(0, LONGEST_QUERY).toWellFormed();
     const page = Math.trunc(Number(search.get("page"))) || 1;
     const view = viewNode(ports.state(), { ...about(), listings, connections: ports.connections(), query, page });
-    return answer(renderNodePage(view, about()));
+    return answer(renderNodePage(view, { ...about(), countedAtMs: atMs }));
   }
 
   async function allocationPage(segment: string): Promise<Document> {
-    const listings = await ports.kernel.get();
+    const { listings, atMs } = await ports.kernel.get();
     const { attachments, applied } = ports.state();
     const found = find(segment, attachments);
     if ("problem" in found) {
@@ -84,7 +85,9 @@ export function createPages(options: Pick<PageOptions, "node" | "version">, port
       const kernel = tablesOf(listings, (index) => index.reach(attachment.chain, LINES_READ));
       return viewAttachment(attachment, { context, kernel, observed, bounds: RULE_BOUNDS });
     });
-    return answer(renderAllocationPage({ views, runtimeRules: context.runtimeRules }, about()));
+    return answer(
+      renderAllocationPage({ views, runtimeRules: context.runtimeRules }, { ...about(), countedAtMs: atMs }),
+    );
   }
 }
 

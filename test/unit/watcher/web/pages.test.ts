@@ -80,7 +80,7 @@ async function get(path: string, world: World = {}): Promise<string> {
     {
       state: () => state,
       connections: () => connections,
-      kernel: { get: () => Promise.resolve(listings) },
+      kernel: { get: () => Promise.resolve({ listings, atMs: NOW_MS - 3_000 }) },
       cluster: { get: () => Promise.resolve(cluster) },
       clock: { nowMs: () => NOW_MS },
     },
@@ -106,6 +106,7 @@ test("the node's page says that it is in sync, what is attached and how much was
   expect(text).toContain("default/web/app 8623ac7a egress 10.88.0.2 fd00:88::2 yes DROP 1,234 123,400");
   expect(text).toContain("11:59:50Z 10s ago tcp 203.0.113.9:443 default/web/app 8623ac7a 7");
   expect(text).toContain("global/ read 4711 11:59:48Z 12s ago");
+  expect(text).toContain("As of 2026-11-24 12:00:00Z . Counters were read 3s before.");
 });
 
 test("a node that is not in sync says so first, and why", async () => {
