@@ -29,7 +29,7 @@ export function renderNodePage(
           ["Audited", number(view.counts.audited)],
           ["Expired", number(view.counts.expired)],
           ["Rejected keys", bad === 0 ? "0" : link("#rejections", number(bad))],
-          ["Denied, kinds seen", link("#denied", number(denied.length))],
+          ["Denied lately", link("#denied", number(denied.length))],
         ],
         "tiles",
       )}

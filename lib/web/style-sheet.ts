@@ -96,7 +96,7 @@ time, .number, dd, .order { font-variant-numeric: tabular-nums; }
 .verdict.bad { background: var(--bad-ground); }
 
 dl { margin: 0 0 1rem; }
-dt { color: var(--soft); font-size: 0.875rem; }
+dt { overflow-wrap: normal; color: var(--soft); font-size: 0.875rem; }
 dd { margin: 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.75rem; }
 .tiles div { background: var(--panel); border: 1px solid var(--line); border-radius: 0.35rem; padding: 0.55rem 0.9rem; }
@@ -126,8 +126,9 @@ footer { padding-block: 0.5rem 2rem; font-size: 0.875rem; }
 @media (max-width: 48rem) {
   header, main, footer { padding-inline: 0.9rem; }
   #live, noscript { margin-left: 0; }
-  .list div { grid-template-columns: 1fr; }
-  .tiles { grid-template-columns: repeat(auto-fit, minmax(6.5rem, 1fr)); gap: 0.5rem; }
+  .list div { grid-template-columns: 6rem 1fr; padding-inline: 0.75rem; gap: 0 0.75rem; }
+  .rule { flex-direction: column; gap: 0; }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: 0.5rem; }
   table, caption, tbody, tr, th, td { display: block; width: auto; }
   table { border: 0; background: none; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -135,8 +136,8 @@ footer { padding-block: 0.5rem 2rem; font-size: 0.875rem; }
   tr.group { background: none; border: 0; margin: 0.75rem 0 0.25rem; padding: 0; }
   th, td { border: 0; padding: 0.15rem 0.75rem; }
   .group th { background: none; padding-left: 0; }
-  td[data-label], th[data-label] { position: relative; padding-left: 7.75rem; min-height: 1.8rem; }
-  td[data-label]::before, th[data-label]::before { content: attr(data-label); position: absolute; left: 0.75rem; width: 6.5rem; color: var(--soft); font-size: 0.8125rem; font-weight: 400; padding-top: 0.1em; }
+  td[data-label], th[data-label] { position: relative; padding-left: 6.75rem; min-height: 1.8rem; }
+  td[data-label]::before, th[data-label]::before { content: attr(data-label); position: absolute; left: 0.75rem; width: 5.75rem; color: var(--soft); font-size: 0.8125rem; font-weight: 400; padding-top: 0.1em; }
   .number { text-align: left; }
   .wide { width: auto; }
 }
