@@ -36,7 +36,7 @@ test("of each phase the first rules are there, and how many are not", () => {
 test("what is there has the counters that it has in the whole view", () => {
   expect(whole.rules.every(({ counters }) => counters !== null)).toBe(true);
   expect(bounded(2).rules).toEqual(whole.rules.filter(({ from }) => !/\[[25]\]$/.test(from)));
-  expect(bounded(100)).toEqual({ ...whole, leftOut: expect.anything(), audited: expect.anything() });
+  expect(bounded(100).rules).toEqual(whole.rules);
 });
 
 test("rules are counted as long as that costs little, and shown all the same", () => {

@@ -278,7 +278,7 @@ test("nobody's names, rules or errors become markup, turn text or make a page lo
     expect(page.startsWith("<!doctype html>")).toBe(true);
     expect(page.includes("<i data-evil")).toBe(false);
     expect(page.includes("data-evil")).toBe(true);
-    expect(/[\u202E\u0000]/.test(page)).toBe(false);
+    for (const character of ["\u202E", "\u0000"]) expect(page.includes(character)).toBe(false);
     expect(page.length).toBeLessThan(40_000);
   }
 });
