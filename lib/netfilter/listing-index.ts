@@ -1,4 +1,3 @@
-import type { KernelTables } from "../inspect/kernel.ts";
 import { parseRuleset, type ActualRule, type ActualRuleset } from "./parse-ruleset.ts";
 
 /** Where each chain is in what `iptables-save` printed, so that a few of thousands can be taken apart alone. */
@@ -43,14 +42,6 @@ export async function indexListing(listing: string, pause: () => Promise<void>):
       return reached;
     },
   };
-}
-
-export type KernelListings = Readonly<Record<keyof KernelTables, ListingIndex | "absent" | "unreadable">>;
-
-/** What is wanted of each family's table. */
-export function tablesOf(listings: KernelListings, take: (index: ListingIndex) => ActualRuleset): KernelTables {
-  const of = (listing: KernelListings[4]): KernelTables[4] => (typeof listing === "string" ? listing : take(listing));
-  return { 4: of(listings[4]), 6: of(listings[6]) };
 }
 
 function firstLines(text: string, most: number): string {

@@ -1,6 +1,7 @@
 import type { RulesetReader } from "../../lib/host/iptables.ts";
 import type { Log } from "../../lib/host/log.ts";
-import { indexListing, type KernelListings } from "../../lib/netfilter/listing-index.ts";
+import type { KernelListings } from "../../lib/inspect/kernel-listings.ts";
+import { indexListing } from "../../lib/netfilter/listing-index.ts";
 import type { Family } from "../../lib/policy/address.ts";
 import { createSharedReading, type SharedReading, type SharedReadingOptions } from "./shared-reading.ts";
 

@@ -2,7 +2,7 @@ import { listAttachments, type ListedAttachment } from "../../lib/inspect/attach
 import { countDefault } from "../../lib/inspect/count-rules.ts";
 import { describeIdentity } from "../../lib/inspect/describe.ts";
 import { readTables } from "../../lib/inspect/kernel.ts";
-import { tablesOf, type KernelListings } from "../../lib/netfilter/listing-index.ts";
+import { tablesOf, type KernelListings } from "../../lib/inspect/kernel-listings.ts";
 import type { ObservedConnection } from "../../lib/observed/connection.ts";
 import type { Attachment } from "../../lib/policy/attachment.ts";
 import { locateIssues } from "../../lib/policy/locate.ts";

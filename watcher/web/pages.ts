@@ -1,7 +1,7 @@
 import type { Clock } from "../../lib/host/clock.ts";
 import { viewAttachment } from "../../lib/inspect/attachment-view.ts";
 import { findAllocation } from "../../lib/inspect/find-allocation.ts";
-import { tablesOf } from "../../lib/netfilter/listing-index.ts";
+import { tablesOf } from "../../lib/inspect/kernel-listings.ts";
 import type { ObservedConnection } from "../../lib/observed/connection.ts";
 import type { Attachment } from "../../lib/policy/attachment.ts";
 import { renderAllocationPage } from "../../lib/web/attachment-page.ts";

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { indexListing, type KernelListings } from "../../../../lib/netfilter/listing-index.ts";
+import type { KernelListings } from "../../../../lib/inspect/kernel-listings.ts";
+import { indexListing } from "../../../../lib/netfilter/listing-index.ts";
 import { createCompiler } from "../../../../lib/netfilter/compile-node.ts";
 import type { ObservedConnection } from "../../../../lib/observed/connection.ts";
 import type { Attachment } from "../../../../lib/policy/attachment.ts";
