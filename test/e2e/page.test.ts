@@ -72,9 +72,10 @@ async function words(tab: Tab): Promise<string> {
 
 /** Waits until the page reads so, by itself. */
 async function untilReads(tab: Tab, pattern: RegExp, timeoutMs = RENEWED_MS): Promise<void> {
-  await waitUntil(async () => pattern.test(await words(tab)), {
-    what: `the page to read ${pattern}`,
-    timeoutMs,
+  let last = "";
+  const look = async (): Promise<boolean> => pattern.test((last = await words(tab)));
+  await waitUntil(look, { what: `the page to read ${pattern}`, timeoutMs }).catch((cause: unknown) => {
+    throw new Error(`Cannot go on: the page does not read ${pattern}: ${last}`, { cause });
   });
 }
 
@@ -251,10 +252,11 @@ test("a node that is cut off from Consul says so on its page, and the cluster's 
   await untilReads(tab, /Not in sync: the last good rules stay in force/);
   await cluster.show();
   await untilReads(cluster, /Consul cannot be asked .* What follows is what it said .* n2 yes/);
+  // It has forgotten all rules: what nodes have of them goes.
   await running.consul.start();
-  await untilReads(cluster, /Every node is in sync, but/, CAUGHT_UP_MS);
+  await untilReads(cluster, /Cluster Every node is in sync/, CAUGHT_UP_MS);
   await tab.show();
-  await untilReads(tab, /In sync, but/, CAUGHT_UP_MS);
+  await untilReads(tab, /Node n1 In sync/, CAUGHT_UP_MS);
   expect(await words(tab)).not.toContain("Not in sync");
   await tab.close();
   await cluster.close();
