@@ -1,5 +1,6 @@
 import type { Argv } from "yargs";
 import { ConsulError } from "../lib/host/consul-error.ts";
+import { rulesRoot } from "../lib/policy/roots.ts";
 import { parseKey, watchedPrefix } from "../lib/policy/scope.ts";
 import { toEntry, type RuleSetEntry } from "../lib/rules/entry.ts";
 import { findNearKeys } from "../lib/rules/near-keys.ts";
@@ -42,11 +43,6 @@ export function readStrayKey(key: string, flags: ScopeFlags & { readonly prefix:
   const relative = key.startsWith(root) ? key.slice(root.length) : key;
   const parsed = parseKey(relative);
   return parsed.kind === "unknown" ? { root, key: relative, reason: parsed.reason } : undefined;
-}
-
-/** `outbound/rules/`. */
-export function rulesRoot(prefix: string): string {
-  return `${prefix}/rules/`;
 }
 
 /** The ACL rule that a rule set takes: a namespace's are delegated as a whole. */

@@ -4,13 +4,13 @@ import type { PrefixAnswer } from "../lib/host/consul.ts";
 import { scopePrefix } from "../lib/policy/scope.ts";
 import { toEntry } from "../lib/rules/entry.ts";
 import { formatRuleSetList, listRuleSets } from "../lib/rules/rule-set-list.ts";
+import { rulesRoot } from "../lib/policy/roots.ts";
 import { CONSUL_NOTE, consulOptions } from "./consul-options.ts";
 import { describePolicy, withConsul, type ConsulNeeds, type ConsulSession } from "./consul-session.ts";
 import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
 import { RULE_SETS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
-import { rulesRoot } from "./rule-set-entry.ts";
 import { readScope, scopeOptions } from "./scope-options.ts";
 import { createStderrLog } from "./stderr-log.ts";
 

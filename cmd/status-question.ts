@@ -1,18 +1,10 @@
+import type { StatusQuestion } from "../lib/host/read-cluster.ts";
+import { rulesRoot } from "../lib/policy/roots.ts";
 import { parseKey, scopePrefix } from "../lib/policy/scope.ts";
 import { show } from "../lib/policy/show.ts";
-import { readPlace, rulesRoot } from "./rule-set-entry.ts";
+import { readPlace } from "./rule-set-entry.ts";
 import { readScope, type ScopeFlags } from "./scope-options.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** What is asked about. */
-export interface StatusQuestion {
-  /** `outbound`. */
-  readonly prefix: string;
-  /** One rule set, below `<prefix>/rules/`. */
-  readonly key?: string;
-  /** What the keys below `<prefix>/rules/` start with; empty: all. A key is one that starts with itself. */
-  readonly start: string;
-}
 
 /**
  * Nothing: everything. Flags alone: everything in that scope. A word: one rule set, by its name and flags or by its

@@ -1,5 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { systemClock } from "../lib/host/clock.ts";
+import { rulesPrefixOf } from "../lib/host/read-cluster.ts";
 import type { ClusterStatus } from "../lib/status/cluster-status.ts";
 import { formatCluster } from "../lib/status/format-cluster.ts";
 import { formatRuleSetStatus } from "../lib/status/format-rule-set.ts";
@@ -10,7 +11,6 @@ import { examples } from "./examples.ts";
 import { jsonOption } from "./options.ts";
 import { STATUS_HIGHLIGHTS } from "./highlights.ts";
 import { printJson, printText } from "./print.ts";
-import { rulesPrefixOf } from "./read-cluster.ts";
 import { scopeOptions } from "./scope-options.ts";
 import { readStatusQuestion } from "./status-question.ts";
 import { waitForCluster } from "./wait-for-cluster.ts";

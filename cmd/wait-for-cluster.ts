@@ -1,10 +1,16 @@
 import type { Clock } from "../lib/host/clock.ts";
 import type { PrefixAnswer } from "../lib/host/consul.ts";
+import {
+  createFactsParser,
+  readCluster,
+  rulesPrefixOf,
+  type ReadClusterPorts,
+  type StatusQuestion,
+} from "../lib/host/read-cluster.ts";
+import { statusRoot } from "../lib/policy/roots.ts";
 import { describeCluster, type ClusterStatus } from "../lib/status/cluster-status.ts";
 import { isSettled } from "../lib/status/outcome.ts";
 import { nextIndex } from "../watcher/query-index.ts";
-import { createFactsParser, readCluster, rulesPrefixOf, statusRoot, type ReadClusterPorts } from "./read-cluster.ts";
-import type { StatusQuestion } from "./status-question.ts";
 
 export interface WaitOptions {
   /** How long to wait at most for what is asked about to be in force; 0: not at all. */

@@ -32,6 +32,10 @@ import { createObserved } from "../watcher/observed.ts";
 import { createRequestLimit } from "../watcher/request-limit.ts";
 import { startStatusKey } from "../watcher/status-key.ts";
 import { startWatch } from "../watcher/watch.ts";
+import { createPageAnswers } from "../watcher/web/answer-page.ts";
+import { createClusterReading } from "../watcher/web/cluster-reading.ts";
+import { createKernelReading } from "../watcher/web/kernel-reading.ts";
+import { createPages } from "../watcher/web/pages.ts";
 import { examples } from "./examples.ts";
 import { type ListenAddress, parseListenAddress } from "./listen-address.ts";
 import { stateOptions } from "./options.ts";
@@ -48,7 +52,12 @@ export function builder(yargs: Argv) {
     .option("listen", {
       type: "string",
       default: "127.0.0.1:9710",
-      describe: "Where /health, /ready and /metrics are served; empty: nowhere",
+      describe: "Where pages, /health, /ready and /metrics are served; empty: nowhere",
+    })
+    .option("web-names", {
+      type: "string",
+      default: "",
+      describe: "Names that pages may be asked for by besides addresses, localhost and this node's, with commas",
     })
     .option("resync", { type: "number", default: 8, describe: "Seconds between two looks for what changed unseen" })
     .option("log-level", { choices: LOG_LEVELS, default: "info" as const, describe: "The least that is logged" })
@@ -101,7 +110,7 @@ async function whileAlone(work: () => Promise<void>, { log, signal }: WatchConte
 
 async function run(options: WatchArguments, context: WatchContext & WatchSettings): Promise<void> {
   const { log, signal, address } = context;
-  const { stateDir, cacheDir, node, prefix, resync, listen } = options;
+  const { stateDir, cacheDir, node, prefix, resync, listen, webNames } = options;
   const path = process.env["PATH"];
   // Only a watcher writes these, and no other one runs.
   removeUnfinished(stateDir, (name) => name === OBSERVED_FILE || name === UNIDENTIFIED_FILE);
@@ -186,7 +195,18 @@ async function run(options: WatchArguments, context: WatchContext & WatchSetting
       log,
     },
   );
-  const listener = createListener({ state: watcher.state, metrics });
+  const kernel = createKernelReading({ iptables, families, clock: systemClock, log, signal });
+  const cluster = createClusterReading({ prefix }, { consul, limit, clock: systemClock, signal });
+  const pages = createPageAnswers({
+    pages: createPages(
+      { node, version },
+      { state: watcher.state, connections: observed.connections, kernel, cluster, clock: systemClock },
+    ),
+    names: [node, hostname(), ...webNames.split(",")],
+    limit: createRequestLimit({ perSecond: 10, clock: systemClock }),
+    log,
+  });
+  const listener = createListener({ state: watcher.state, metrics, pages });
   if (address) {
     listener.on("error", (error) => log.error({ listen, error: String(error) }, "Cannot serve health and metrics"));
     listener.listen(address);

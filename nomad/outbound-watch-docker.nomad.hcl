@@ -106,6 +106,12 @@ variable "listen" {
   description = "Where /health, /ready and /metrics are served, e.g. $${attr.unique.network.ip-address}:9710; empty: nowhere"
 }
 
+variable "web_names" {
+  type        = string
+  default     = ""
+  description = "Names, with commas, that the page may be asked for by, beside this node's name and addresses"
+}
+
 variable "resync" {
   type        = number
   default     = 8
@@ -257,7 +263,8 @@ locals {
 
   watch = [
     "watch", "--node=${var.node}", "--prefix=${var.prefix}", "--state-dir=${var.state_dir}",
-    "--cache-dir=${var.cache_dir}", "--listen=${var.listen}", "--resync=${var.resync}", "--log-level=${var.log_level}",
+    "--cache-dir=${var.cache_dir}", "--listen=${var.listen}", "--web-names=${var.web_names}",
+    "--resync=${var.resync}", "--log-level=${var.log_level}",
   ]
 
   # Its own folders; the hosts' network namespaces, to know which have gone (of allocations that Docker runs too; as they

@@ -95,6 +95,12 @@ variable "listen" {
   description = "Where /health, /ready and /metrics are served, e.g. $${attr.unique.network.ip-address}:9710; empty: nowhere"
 }
 
+variable "web_names" {
+  type        = string
+  default     = ""
+  description = "Names, with commas, that the page may be asked for by, beside this node's name and addresses"
+}
+
 variable "resync" {
   type        = number
   default     = 8
@@ -246,7 +252,8 @@ locals {
 
   watch = [
     "watch", "--node=${var.node}", "--prefix=${var.prefix}", "--state-dir=${var.state_dir}",
-    "--cache-dir=${var.cache_dir}", "--listen=${var.listen}", "--resync=${var.resync}", "--log-level=${var.log_level}",
+    "--cache-dir=${var.cache_dir}", "--listen=${var.listen}", "--web-names=${var.web_names}",
+    "--resync=${var.resync}", "--log-level=${var.log_level}",
   ]
 
   # Root with no more capabilities than the watcher needs: net_admin and net_raw for iptables, syslog to read the kernel's

@@ -6,12 +6,12 @@ import type { WatchState } from "./watch.ts";
 
 /** What a watcher in this state writes into its node's status key. Equal states give equal text. */
 export function describeState(state: WatchState, about: { readonly node: string; readonly version: string }): string {
-  const { snapshot, prefixes, isInSync, attachments, applied, audited, unidentified } = state;
+  const { snapshot, isInSync, attachments, applied, audited, unidentified } = state;
   return formatBoundedStatus(
     describeNode({
       ...about,
       isInSync,
-      problems: isInSync ? [] : describeProblems(state, prefixes),
+      problems: problemsOf(state),
       attachments,
       runtimeRules: applied?.runtimeRules,
       nowMs: applied?.nowMs ?? 0,
@@ -22,7 +22,9 @@ export function describeState(state: WatchState, about: { readonly node: string;
   );
 }
 
-function describeProblems({ applied, problem }: WatchState, prefixes: readonly PrefixState[]): readonly string[] {
+/** What keeps a node from being in sync, for people. */
+export function problemsOf({ isInSync, applied, problem, prefixes }: WatchState): readonly string[] {
+  if (isInSync) return [];
   const unread = prefixes.filter(({ status }) => status !== "ok");
   if (unread.length > 0) return [...(problem === undefined ? [] : [problem]), ...unread.map(describePrefix)];
   if (problem !== undefined) return [problem];

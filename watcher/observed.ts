@@ -26,6 +26,8 @@ export interface Observed {
   readonly look: (context: ObservedContext) => void;
   /** What audited rule sets would have decided; the same list while nothing new is seen. */
   readonly audited: () => readonly AuditedConnection[];
+  /** All kinds of connection that are remembered, the ones seen last at the end. */
+  readonly connections: () => readonly ObservedConnection[];
   /** Writes down what is not yet, and lets go of the kernel's log. */
   readonly close: () => void;
 }
@@ -75,6 +77,7 @@ export function createObserved(start: readonly ObservedConnection[], ports: Obse
       if (!isSaved && clock.monotonicMs() - savedAtMs >= SAVE_INTERVAL_MS) save();
     },
     audited: list.all,
+    connections: () => [...known.values()],
     close() {
       if (!isSaved) save();
       kernelLog.close();

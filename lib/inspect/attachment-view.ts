@@ -9,6 +9,7 @@ import { describeRule, describeSource } from "./describe.ts";
 import { listAttachment, type ListedAttachment, type ListedOptions } from "./attachment-list.ts";
 import { auditedSets, decidingLists, idleRules, phaseOf, type IdleRules, type Phase } from "./effective-rules.ts";
 import { readTables } from "./kernel.ts";
+import { createRuleBudget, type RuleBounds } from "./rule-budget.ts";
 import { seenAudited, seenDenied, type SeenConnection } from "./seen-connections.ts";
 
 /** One attachment of `outbound show --json`. */
@@ -16,6 +17,8 @@ export interface AttachmentView extends ListedAttachment {
   readonly hostTraffic: "filter" | "allow";
   /** In order of decision: the first that matches decides. */
   readonly rules: readonly RuleView[];
+  /** How many more rules there are of each phase; absent where all are here. */
+  readonly leftOut?: Readonly<Record<Phase, number>>;
   /** What becomes of a packet that no rule matches. */
   readonly defaultAction: { readonly action: Action; readonly counters: Counters | null };
   /** What the default action denied it, as far as the kernel logged it (`logDenied`); the last first. */
@@ -41,6 +44,7 @@ export interface AuditView {
   readonly from: string;
   readonly key: string;
   readonly rules: readonly AuditedRuleView[];
+  readonly leftOut?: AttachmentView["leftOut"];
   /** What it would have decided of this attachment's connections, as far as the kernel logged it; the last first. */
   readonly seen: readonly SeenConnection[];
 }
@@ -59,41 +63,55 @@ export interface IdleView {
 
 export function viewAttachment(
   attachment: Attachment,
-  { context, observed = [], ...listed }: ViewOptions,
+  { context, observed = [], bounds, ...listed }: ViewOptions,
 ): AttachmentView {
   const { policy } = attachment;
   const tables = readTables(listed.kernel);
+  const budget = createRuleBudget(bounds);
   const rules = decidingLists(attachment, context).flatMap((list) => {
-    const counted = countRules(list, tables);
-    return list.rules.map((rule, index): RuleView => {
+    const places = list.rules.map((rule) => budget.take(rule, phaseOf(rule, list)));
+    const counted = countRules(list, tables, (index) => places[index] === "counted");
+    return list.rules.flatMap((rule, index): readonly RuleView[] => {
+      if (places[index] === "left-out") return [];
       const source = list.sourceOf(index);
-      return {
-        phase: phaseOf(rule, list),
-        from: describeSource(source),
-        source,
-        rule: formatRule(rule),
-        text: describeRule(rule),
-        counters: counted[index] ?? null,
-      };
+      return [
+        {
+          phase: phaseOf(rule, list),
+          from: describeSource(source),
+          source,
+          rule: formatRule(rule),
+          text: describeRule(rule),
+          counters: counted[index] ?? null,
+        },
+      ];
     });
   });
   return {
     ...listAttachment(attachment, listed),
     hostTraffic: policy.hostTraffic,
     rules: PHASES.flatMap((phase) => rules.filter((rule) => rule.phase === phase)),
+    ...(bounds && { leftOut: budget.leftOut() }),
     defaultAction: { action: policy.defaultAction, counters: countDefault(attachment, tables) ?? null },
     denied: seenDenied(attachment, observed),
     audited: auditedSets(attachment, context).map((set) => {
-      const counted = countAudited(set, tables);
+      const ofSet = createRuleBudget(bounds);
+      const places = set.ruleSet.rules.map((rule) => ofSet.take(rule, phaseOf(rule, { isStatic: false })));
+      const counted = countAudited(set, tables, (index) => places[index] === "counted");
       return {
         from: `KV ${set.key}`,
         key: set.key,
-        rules: set.ruleSet.rules.map((rule, index): AuditedRuleView => ({
-          phase: rule.action === "ACCEPT" ? "accept" : "deny",
-          rule: formatRule(rule),
-          text: describeRule(rule),
-          counters: counted[index] ?? null,
-        })),
+        rules: set.ruleSet.rules.flatMap((rule, index): readonly AuditedRuleView[] => {
+          if (places[index] === "left-out") return [];
+          return [
+            {
+              phase: rule.action === "ACCEPT" ? "accept" : "deny",
+              rule: formatRule(rule),
+              text: describeRule(rule),
+              counters: counted[index] ?? null,
+            },
+          ];
+        }),
+        ...(bounds && { leftOut: ofSet.leftOut() }),
         seen: seenAudited(attachment, { ...set, observed }),
       };
     }),
@@ -110,6 +128,8 @@ export interface ViewOptions extends ListedOptions {
   readonly context: RuntimeContext;
   /** What the watcher has seen in the kernel's log. */
   readonly observed?: readonly ObservedConnection[];
+  /** For who cannot wait for the rest: a rule set may have thousands of rules. Default: everything. */
+  readonly bounds?: RuleBounds;
 }
 
 const PHASES: readonly Phase[] = ["deny", "static", "accept"];

@@ -1,6 +1,6 @@
 import { compileAttachmentChain } from "../netfilter/compile-attachment.ts";
 import { compileRule } from "../netfilter/compile-rules.ts";
-import { compileAudited, compileRuleChains, compileStaticChain } from "../netfilter/compile-shared.ts";
+import { compileAudited, ruleChainNames } from "../netfilter/compile-shared.ts";
 import { sharedChainName } from "../netfilter/names.ts";
 import type { ActualRule, ActualRuleset, Counters } from "../netfilter/parse-ruleset.ts";
 import { renderRule } from "../netfilter/render-rule.ts";
@@ -12,15 +12,19 @@ import { phaseOf, type RuleList } from "./effective-rules.ts";
 /**
  * What the kernel counted for each rule of a list, over all netfilter rules and families that it was compiled to.
  * Undefined for a rule of which the kernel has nothing. The chain is shared by all attachments that the list applies to.
+ * Only rules that `isWanted` are looked at: of each phase the first ones, as equal rules are told apart by their order.
  */
 export function countRules(
   list: RuleList,
   tables: ReadonlyMap<Family, ActualRuleset>,
+  isWanted: (index: number) => boolean = () => true,
 ): readonly (Counters | undefined)[] {
   const counted: (Counters | undefined)[] = list.rules.map(() => undefined);
+  const names = chainNames(list);
   for (const [family, table] of tables) {
-    const take = takeFrom(table, chainNames(list, family));
+    const take = takeFrom(table, names);
     list.rules.forEach((rule, index) => {
+      if (!isWanted(index)) return;
       for (const compiled of compileRule(rule, family)) {
         counted[index] = sum(counted[index], take(phaseOf(rule, list), renderRule(compiled, family).hash));
       }
@@ -31,11 +35,12 @@ export function countRules(
 
 /**
  * What the kernel counted for each rule of an audited rule set: packets that the rule would have decided. The chain is
- * shared as an enforced one is.
+ * shared as an enforced one is. `isWanted` as for `countRules`.
  */
 export function countAudited(
   { key, ruleSet }: Pick<RuntimeRuleSet, "key" | "ruleSet">,
   tables: ReadonlyMap<Family, ActualRuleset>,
+  isWanted: (index: number) => boolean = () => true,
 ): readonly (Counters | undefined)[] {
   const counted: (Counters | undefined)[] = ruleSet.rules.map(() => undefined);
   const names = {
@@ -46,6 +51,7 @@ export function countAudited(
   for (const [family, table] of tables) {
     const take = takeFrom(table, names);
     ruleSet.rules.forEach((rule, index) => {
+      if (!isWanted(index)) return;
       for (const compiled of compileAudited(rule, { family, key })) {
         const { hash } = renderRule(compiled, family);
         counted[index] = sum(counted[index], take(phaseOf(rule, { isStatic: false }), hash));
@@ -78,12 +84,10 @@ function defaultHashes(attachment: Attachment, family: Family): readonly string[
 
 type ChainNames = Readonly<Record<ReturnType<typeof phaseOf>, string | undefined>>;
 
-function chainNames({ isStatic, rules, identity }: RuleList, family: Family): ChainNames {
-  if (isStatic) {
-    return { static: compileStaticChain(rules, family)?.name, deny: undefined, accept: undefined };
-  }
-  const { deny, accept } = compileRuleChains(rules, { family, ...(identity !== undefined && { identity }) });
-  return { static: undefined, deny: deny?.name, accept: accept?.name };
+/** A chain that is not there has counted nothing. */
+function chainNames({ isStatic, rules, identity }: RuleList): ChainNames {
+  const names = ruleChainNames(rules, identity);
+  return isStatic ? { ...names, deny: undefined, accept: undefined } : { ...names, static: undefined };
 }
 
 /** Equal rules of one chain have equal hashes: the first to ask gets the first of them. */

@@ -39,7 +39,7 @@ export function formatView(view: AttachmentView, { nowMs }: { readonly nowMs: nu
       const rules = view.rules.filter((rule) => rule.phase === phase);
       return [title, ...(rules.length === 0 ? ["  none"] : rules.flatMap(lines))];
     }),
-    "4. Default action",
+    DEFAULT_TITLE,
     counted({ ...defaultAction, text: `${defaultAction.action} everything else` }),
     ...formatSeen(view.denied, { nowMs }),
     ...(view.audited.length === 0 ? [] : ["Audited: decides nothing, counts what it would have decided"]),
@@ -60,23 +60,26 @@ export function formatView(view: AttachmentView, { nowMs }: { readonly nowMs: nu
   ].join("\n");
 }
 
-const WITHOUT_IDENTITY = "Only rule sets of all attachments, this node and its network apply";
+export const WITHOUT_IDENTITY = "Only rule sets of all attachments, this node and its network apply";
 const HEADING = "PACKETS";
 /** Under the values of `Allocation` and the other facts. */
 const FACTS_INDENT = 12;
 
-const PHASES: readonly { readonly phase: Phase; readonly title: string }[] = [
+/** In the order of the contract, section 6; the default action is the fourth. */
+export const PHASES: readonly { readonly phase: Phase; readonly title: string }[] = [
   { phase: "deny", title: "1. Runtime and job rules that deny" },
   { phase: "static", title: "2. Static rules" },
   { phase: "accept", title: "3. Runtime and job rules that accept" },
 ];
 
-const HOST_TRAFFIC = {
+export const DEFAULT_TITLE = "4. Default action";
+
+export const HOST_TRAFFIC = {
   filter: "filtered by these rules too",
   allow: "left alone (hostTraffic allow)",
 } as const;
 
-const WHY: Readonly<Record<IdleView["why"], string>> = {
+export const WHY_IDLE: Readonly<Record<IdleView["why"], string>> = {
   expired: "expired",
   replaced: "KV has a rule set for this network",
 };
@@ -89,6 +92,6 @@ function formatIdle(idle: readonly IdleView[]): readonly string[] {
   if (idle.length === 0) return [];
   return [
     "Not deciding now",
-    ...idle.flatMap(({ from, why, texts }) => [`  ${from}: ${WHY[why]}`, ...texts.map((text) => `    ${text}`)]),
+    ...idle.flatMap(({ from, why, texts }) => [`  ${from}: ${WHY_IDLE[why]}`, ...texts.map((text) => `    ${text}`)]),
   ];
 }

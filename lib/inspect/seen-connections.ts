@@ -54,6 +54,16 @@ export function formatSeen(seen: readonly SeenConnection[], { nowMs }: { readonl
   ];
 }
 
+/** `tcp 10.1.2.3:443`, `icmpv6 2001:db8::1`. */
+export function formatTarget({
+  protocol,
+  destination,
+  port,
+}: Pick<SeenConnection, "protocol" | "destination" | "port">): string {
+  const address = destination.includes(":") && port !== undefined ? `[${destination}]` : destination;
+  return `${protocol} ${address}${port === undefined ? "" : `:${port}`}`;
+}
+
 const MOST_SHOWN = 20;
 const COLUMNS = 80;
 
@@ -85,9 +95,9 @@ function byLast(left: SeenConnection, right: SeenConnection): number {
   return left.lastSeen < right.lastSeen ? 1 : left.lastSeen > right.lastSeen ? -1 : 0;
 }
 
-function formatOne({ wouldBe, protocol, destination, port, lines, lastSeen }: SeenConnection, nowMs: number) {
-  const address = destination.includes(":") && port !== undefined ? `[${destination}]` : destination;
-  const what = `  ${wouldBe ? `would have ${wouldBe}` : "denied"} ${protocol} ${address}${port === undefined ? "" : `:${port}`}`;
+function formatOne(seen: SeenConnection, nowMs: number): readonly string[] {
+  const { wouldBe, lines, lastSeen } = seen;
+  const what = `  ${wouldBe ? `would have ${wouldBe}` : "denied"} ${formatTarget(seen)}`;
   const howOften = `${lines === 1 ? "once" : `${lines} times`}, last ${formatTime(lastSeen, nowMs)}`;
   const line = `${what}  ${howOften}`;
   return line.length <= COLUMNS ? [line] : [what, `    ${howOften}`];

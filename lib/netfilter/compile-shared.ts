@@ -31,6 +31,22 @@ export function compileRuleChains(rules: readonly Rule[], { family, identity }: 
   };
 }
 
+/** The names that the chains of a list of rules have, where they have any, without compiling it. */
+export function ruleChainNames(rules: readonly Rule[], identity?: string): RuleChainNames {
+  const name = identity ?? contentOf(rules);
+  return {
+    static: sharedChainName("static", name),
+    deny: sharedChainName("deny-rules", name),
+    accept: sharedChainName("accept-rules", name),
+  };
+}
+
+export interface RuleChainNames {
+  readonly static: string;
+  readonly deny: string;
+  readonly accept: string;
+}
+
 export interface RuleChainsOptions {
   readonly family: Family;
   readonly identity?: string;

@@ -41,7 +41,12 @@ export function formatCluster(cluster: ClusterStatus, { what }: { readonly what:
 }
 
 /** What keeps the answer from being the whole truth. */
-export function formatDoubts({ nodes, hidesStatuses, hidesRules }: ClusterStatus): readonly string[] {
+export function formatDoubts(cluster: ClusterStatus): readonly string[] {
+  return describeDoubts(cluster).map((note) => wrap(note, { indent: 2 }));
+}
+
+/** The same, a line each, however long. */
+export function describeDoubts({ nodes, hidesStatuses, hidesRules }: ClusterStatus): readonly string[] {
   const nobody =
     "No watcher reports, so nobody knows what is in force: outbound watch runs on no node, or may not write its status key: its log says so";
   const nameless = nodes.reduce((sum, { unidentified = [] }) => sum + countOf(unidentified), 0);
@@ -52,7 +57,7 @@ export function formatDoubts({ nodes, hidesStatuses, hidesRules }: ClusterStatus
       ? ["Consul's ACLs hide the status of nodes from this token, so what is in force there is not known"]
       : []),
     ...(hidesRules ? ["Consul's ACLs hide rule sets from this token: there may be more than these"] : []),
-  ].map((note) => wrap(note, { indent: 2 }));
+  ];
 }
 
 function countOf(groups: readonly { readonly attachments: number }[]): number {
@@ -87,24 +92,34 @@ const LINE_WIDTH = 80;
 const LONGEST_ISSUE = 400;
 
 function cells({ state, nodes, attachments, modifyIndex }: RuleSetStatus): readonly string[] {
-  const applied = nodes.filter((node) => node.state === "applied").length;
-  const isPartial = state === "pending" || state === "rejected";
   return [
     STATE_WORDS[state],
-    isPartial && nodes.length > 0 ? `${applied}/${nodes.length}` : String(nodes.length),
+    countNodes({ state, nodes }),
     String(attachments),
     modifyIndex === null ? "-" : String(modifyIndex),
   ];
 }
 
+/** How many nodes it applies to, or how many of them have it: `2/3`. */
+export function countNodes({ state, nodes }: Pick<RuleSetStatus, "state" | "nodes">): string {
+  const applied = nodes.filter((node) => node.state === "applied").length;
+  const isPartial = state === "pending" || state === "rejected";
+  return isPartial && nodes.length > 0 ? `${applied}/${nodes.length}` : String(nodes.length);
+}
+
 function formatNotes(ruleSet: RuleSetStatus): readonly string[] {
+  return describeNotes(ruleSet).map((note) => wrap(`  ${note}`, { indent: 4 }));
+}
+
+/** What there is to say of a rule set besides its row, a line each. */
+export function describeNotes(ruleSet: RuleSetStatus): readonly string[] {
   const { issues } = ruleSet;
   const [issue] = issues;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : "";
   return [
     ...(issue ? [`! ${elide(toOneLine(describeIssue(issue)), LONGEST_ISSUE)}${more}`] : []),
     ...describeNodes(ruleSet),
-  ].map((note) => wrap(`  ${note}`, { indent: 4 }));
+  ];
 }
 
 /** Which nodes do not have the version in KV, and what they have. */

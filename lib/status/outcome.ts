@@ -6,6 +6,11 @@ const GOOD: ReadonlySet<RuleSetState> = new Set(["in-force", "audit", "expired"]
 /** States that may pass by themselves. */
 const PASSING: ReadonlySet<RuleSetState> = new Set(["pending", "unreported", "removing"]);
 
+/** Whether a rule set in this state is where it should be. One that matches nothing is no fault among others. */
+export function isWellPlaced(state: RuleSetState): boolean {
+  return GOOD.has(state) || state === "unmatched";
+}
+
 /** Whether waiting would bring nothing: each rule set is in force, or cannot come to be. */
 export function isSettled({ ruleSets, hidesStatuses }: ClusterStatus): boolean {
   return ruleSets.every(({ state }) => !PASSING.has(state) || (state === "unreported" && hidesStatuses));
@@ -17,7 +22,7 @@ export function isSettled({ ruleSets, hidesStatuses }: ClusterStatus): boolean {
  */
 export function clusterExitCode(cluster: ClusterStatus): 0 | 1 {
   const { ruleSets, unknownKeys } = cluster;
-  const isGood = ruleSets.every(({ state }) => GOOD.has(state) || state === "unmatched");
+  const isGood = ruleSets.every(({ state }) => isWellPlaced(state));
   return isGood && unknownKeys.length === 0 && isFullyReported(cluster) ? 0 : 1;
 }
 

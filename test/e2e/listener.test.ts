@@ -113,6 +113,37 @@ describe("the watcher's listener", () => {
     }
   });
 
+  test("shows a page to who asks by an address or this node's name, and nobody else's name", async () => {
+    for (const path of ["/", "/cluster", "/attachments/x", "/style.css", "/live.js"]) {
+      for (const name of ["127.0.0.1:9710", "localhost:9710", "[::1]:9710", node.name]) {
+        const [answer] = await attempt(node, { head: request(path, `Host: ${name}`) });
+        expect(answer?.text).toMatch(path === "/attachments/x" ? /^HTTP\/1\.1 404 .*<title>/s : /^HTTP\/1\.1 200 /);
+      }
+      const [answer] = await attempt(node, { head: request(path, "Host: evil.example:9710") });
+      expect(answer?.text).toMatch(
+        /^HTTP\/1\.1 421 .*text\/plain.*Cannot show this page: it is asked for as "evil\.example:9710"/s,
+      );
+    }
+  });
+
+  test("sends pages that run, frame and send nothing but their own, and that nobody keeps", async () => {
+    const [answer] = await attempt(node, { head: request("/", "Host: localhost") });
+    const [head = ""] = (answer?.text ?? "").toLowerCase().split("\r\n\r\n");
+    expect(head).toContain("content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'");
+    expect(head).toContain("frame-ancestors 'none'");
+    expect(head).not.toContain("unsafe");
+    for (const header of ["nosniff", "no-store", "no-referrer", "same-origin"]) expect(head).toContain(`: ${header}`);
+  });
+
+  test("makes pages at a bounded rate, and is ready all the while", async () => {
+    const crowd = attempt(node, { head: request("/", "Host: localhost"), count: 90, timeoutMs: 30_000 });
+    const [ready] = await attempt(node, { head: request("/ready", "Host: x") });
+    expect(ready?.text).toContain('"inSync":false');
+    const answers = await crowd;
+    expect(answers.map(({ text }) => text.split(" ")[1])).toEqual(answers.map(() => "200"));
+    expect(Math.max(...answers.map(({ ms }) => ms))).toBeGreaterThan(4_000);
+  });
+
   test("cuts off who sends for ever, and answers others afterwards", async () => {
     const slow = { head: "GET /health HTTP/1.1\r\nHost: x\r\n", drip: "X-More: x\r\n", count: 300, timeoutMs: 30_000 };
     const answers = await attempt(node, slow);

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { createFactsParser } from "../../cmd/read-cluster.ts";
+import { createFactsParser } from "../../lib/host/read-cluster.ts";
 import { attachedBy } from "../../lib/plan/attached.ts";
 import { formatPlan } from "../../lib/plan/format-plan.ts";
 import { makePlan } from "../../lib/plan/plan.ts";

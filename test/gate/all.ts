@@ -10,7 +10,7 @@ import { runSuite, type SuiteOutcome } from "./suite.ts";
 const problems: string[] = [];
 const suites: SuiteOutcome[] = [];
 
-await attempt("set up packages", () => ensurePackages({ docker: true, shells: true, linters: true }));
+await attempt("set up packages", () => ensurePackages({ docker: true, shells: true, linters: true, browser: true }));
 const gate = await runGate();
 suites.push(gate.unit);
 

@@ -51,10 +51,19 @@ const otherArchitecture: readonly Requirement[] =
 export const libfaketime = `/usr/lib/${triplet}/faketime/libfaketime.so.1`;
 const clock: Requirement = { debianPackage: "libfaketime", files: [libfaketime] };
 
+/** Debian's own browser: a script that starts the program. */
+export const CHROMIUM = "/usr/bin/chromium";
+/** It depends on no font, and without one it shows no text. */
+const browser: readonly Requirement[] = [
+  { debianPackage: "chromium", files: [CHROMIUM] },
+  { debianPackage: "fonts-dejavu-core", files: ["/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"] },
+];
+
 /**
  * Installs the Debian packages that the tests need and that are not here yet; needs root only when something is missing.
  * `docker` adds the container engine, `shells` zsh and fish, `clock` what sets one process's clock,
- * `linters` systemd-analyze and shellcheck, `otherArchitecture` an emulator of arm64. Returns the names of the packages it installed.
+ * `linters` systemd-analyze and shellcheck, `otherArchitecture` an emulator of arm64, `browser` chromium. Returns the names
+ * of the packages it installed.
  */
 export async function ensurePackages(options: PackageOptions): Promise<readonly string[]> {
   const requirements = [
@@ -64,6 +73,7 @@ export async function ensurePackages(options: PackageOptions): Promise<readonly 
     ...(options.clock === true ? [clock] : []),
     ...(options.linters === true ? linters : []),
     ...(options.otherArchitecture === true ? otherArchitecture : []),
+    ...(options.browser === true ? browser : []),
   ];
   const missing = requirements.filter(isMissing).map((requirement) => requirement.debianPackage);
   if (missing.length === 0) return [];
@@ -83,6 +93,7 @@ export interface PackageOptions {
   readonly clock?: boolean;
   readonly linters?: boolean;
   readonly otherArchitecture?: boolean;
+  readonly browser?: boolean;
 }
 
 function isMissing(requirement: Requirement): boolean {

@@ -1,11 +1,20 @@
-import { ConsulError } from "../lib/host/consul-error.ts";
-import type { Consul, KvEntry, PrefixAnswer } from "../lib/host/consul.ts";
-import { decodeSegment } from "../lib/policy/segment.ts";
-import { toEntry } from "../lib/rules/entry.ts";
-import type { ClusterFacts, UnreadableStatus } from "../lib/status/cluster-status.ts";
-import { parseNodeStatus, type NodeStatus } from "../lib/status/node-status.ts";
-import { rulesRoot } from "./rule-set-entry.ts";
-import type { StatusQuestion } from "./status-question.ts";
+import { rulesRoot, statusRoot } from "../policy/roots.ts";
+import { decodeSegment } from "../policy/segment.ts";
+import { toEntry } from "../rules/entry.ts";
+import type { ClusterFacts, UnreadableStatus } from "../status/cluster-status.ts";
+import { parseNodeStatus, type NodeStatus } from "../status/node-status.ts";
+import { ConsulError } from "./consul-error.ts";
+import type { Consul, KvEntry, PrefixAnswer } from "./consul.ts";
+
+/** What is asked about. */
+export interface StatusQuestion {
+  /** `outbound`. */
+  readonly prefix: string;
+  /** One rule set, below `<prefix>/rules/`. */
+  readonly key?: string;
+  /** What the keys below `<prefix>/rules/` start with; empty: all. A key is one that starts with itself. */
+  readonly start: string;
+}
 
 /** What Consul says about a question, as it came. */
 export interface ClusterReading {
@@ -36,10 +45,6 @@ export async function readCluster(question: StatusQuestion, ports: ReadClusterPo
     hidesStatuses: statuses.isForbidden !== undefined || statuses.answer.isFiltered,
     hidesRules: rules.isForbidden !== undefined || rules.answer.isFiltered,
   };
-}
-
-export function statusRoot(prefix: string): string {
-  return `${prefix}/status/`;
 }
 
 export function rulesPrefixOf({ prefix, start }: StatusQuestion): string {
