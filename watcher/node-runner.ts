@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { AttachmentStore } from "../lib/host/attachment-store.ts";
 import type { HostInterfaces } from "../lib/host/host-interfaces.ts";
 import type { Iptables } from "../lib/host/iptables.ts";
@@ -16,6 +15,7 @@ import { reconcile } from "../lib/reconcile.ts";
 import { planSweep } from "../lib/sweep.ts";
 import { createRecordCompleter, type RecordCompleter } from "./complete-records.ts";
 import { hasGone } from "./has-gone.ts";
+import { digestListing } from "./listing-digest.ts";
 import { findUnfiltered, type Unfiltered } from "./unfiltered.ts";
 
 /** What a pass knows when it starts. */
@@ -161,7 +161,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
     }
     known.delete(family);
     const { plan: planned, isChanged, actual, listing } = await reconcile(family, { plan, iptables, log });
-    if (!isChanged) digests.set(family, digestOf(listing));
+    if (!isChanged) digests.set(family, digestListing(listing));
     await remember(family, { node, planned, actual: shareCompiled(actual, node.chains) });
     // What this pass itself had to change is no drift.
     const isDrift = remembered !== undefined && isFamiliar && renderPlan(plan(remembered)) !== renderPlan(planned);
@@ -171,7 +171,7 @@ export function createNodeRunner(ports: RunnerPorts): NodeRunner {
   /** A table that reads as it did when all was well need not be taken apart again: that costs more than to list it. */
   async function isUntouched(family: Family): Promise<boolean> {
     const digest = digests.get(family);
-    return digest !== undefined && digestOf(await iptables.save(family)) === digest;
+    return digest !== undefined && digestListing(await iptables.save(family)) === digest;
   }
 
   /** Where jumps were moved it reads again: without a memory, the next change by others would pass for our own. */
@@ -204,20 +204,6 @@ interface Remembered {
   readonly node: CompiledNode;
   readonly planned: Plan;
   readonly actual: ActualRuleset;
-}
-
-/**
- * Tells two listings apart by their chains and rules. Comments, which hold the time, and built-in chains, with the
- * packets that their policy decided, are left out: they stand before the rules and after them, and to look through
- * megabytes of rules for them would cost more than all else here.
- */
-function digestOf(listing: string): string {
-  const rulesStart = listing.indexOf("\n-A ");
-  const end = listing.lastIndexOf("\nCOMMIT");
-  const head = listing.slice(0, rulesStart === -1 ? end : rulesStart);
-  const rules = rulesStart === -1 ? "" : listing.slice(rulesStart, end);
-  const chains = head.replaceAll(/^(?:#|:(?:INPUT|FORWARD|OUTPUT) ).*$/gm, "");
-  return createHash("sha256").update(chains).update(rules).digest("hex");
 }
 
 /** What there is on this node, as one look found it. */
