@@ -12,6 +12,10 @@ const { isLong } = readForm();
 /** What Nomad does with containers that nobody planned. CHECK runs after every scenario of every group. */
 export const nomad: Group = {
   name: "What Nomad does",
+  limits: [
+    "From outbound's DEL to that of the bridge plugin, which comes next, the container's interface is up and unfiltered: what " +
+      "is still sent then passes. Nomad has ended the tasks by that time.",
+  ],
   start: async (backend, random) => startWorld(await startRunningNode({ backend }), random),
   scenarios: [
     {

@@ -1,5 +1,5 @@
 import { createSocket } from "node:dgram";
-import { createConnection } from "node:net";
+import { createConnection, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { setImmediate as afterPoll } from "node:timers/promises";
 import type { ProbeOptions, ProbeVerdict } from "./messages.ts";
@@ -23,8 +23,14 @@ function connectTcp({ address, port, from }: ProbeOptions): Attempt {
     socket.once("connect", () => resolve("open"));
     socket.on("error", (error) => settle(error, resolve, reject));
   });
-  // A reset leaves no TIME_WAIT behind, so the same addresses and ports can be used again at once.
-  return { verdict, end: () => socket.resetAndDestroy() };
+  return { verdict, end: () => end(socket) };
+}
+
+/** A reset leaves no TIME_WAIT behind, so the same addresses and ports can be used again at once. */
+function end(socket: Socket): void {
+  // One that is not connected yet would go on trying, after DEL too, to have what it can reset.
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function pingUdp({ address, port, from }: ProbeOptions): Attempt {
