@@ -47,7 +47,7 @@ main() {
 }
 
 parse_arguments() {
-  action=install from=$(dirname "$0") executable='' checksums='' conflists='' with_conflist=yes
+  action=install from=$(dirname "$0") executable='' checksums='' conflists='' is_conflist_named=no with_conflist=yes
   replace_conflist=no systemd=no force=no cni_path=/opt/cni/bin cni_config_dir=/opt/cni/config
   unit_dir=/etc/systemd/system state_dir='' cache_dir=''
   made='' stage='' beside='' hidden='' changes=0 is_recorded=no
@@ -80,8 +80,11 @@ take_value() {
     --from) from=$2 ;;
     --executable) executable=$2 ;;
     --checksums) checksums=$2 ;;
-    --conflist) conflists="$conflists$2
-" ;;
+    --conflist)
+      is_conflist_named=yes
+      conflists="$conflists$2
+"
+      ;;
     --state-dir) state_dir=$2 ;;
     --cache-dir) cache_dir=$2 ;;
     *)
@@ -192,11 +195,11 @@ check_sums() {
   each_conflist check_conflist_sum
 }
 
-# Most are an operator's own, and not in the list.
+# Only those that came with the list: one that --conflist names is the operator's own, often a copy that was edited.
 check_conflist_sum() {
   [ -f "$1" ] || die "Cannot install $1: there is no such file"
   case $1 in *.conflist) ;; *) die "Cannot install $1: Nomad reads only files that end in .conflist" ;; esac
-  expect_sum "$1" "$(listed_sum "$1")"
+  [ "$is_conflist_named" = yes ] || expect_sum "$1" "$(listed_sum "$1")"
 }
 
 expect_sum() {
@@ -207,7 +210,7 @@ expect_sum() {
 listed_sum() (
   while read -r sum file; do
     file=${file#\*}
-    if [ "${file##*/}" = "${1##*/}" ]; then
+    if [ "${file#./}" = "${1##*/}" ]; then
       printf '%s\n' "$sum"
       return
     fi
@@ -511,7 +514,11 @@ restart_watcher() {
 
 say_next() {
   say 'Next: "systemctl reload nomad", before Nomad 1.11.2 "restart", makes it look for plugins again'
-  say '      "nomad job restart outbound-watch" where the watcher is a job: until then it runs the executable from before'
+  if [ "$systemd" = yes ]; then
+    say '      "systemctl enable --now outbound-watch" starts the watcher; its settings: /etc/default/outbound-watch'
+  else
+    say '      "nomad job run -var release=…" of the watcher, where it is a job: until then it runs the executable from before'
+  fi
   say "      \"$cni_path/outbound doctor\" says what this node still lacks"
 }
 

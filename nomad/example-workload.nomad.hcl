@@ -5,7 +5,8 @@
 #     '{ "host": "192.0.2.10", "proto": "tcp", "port": 443, "action": "ACCEPT" }'
 #   nomad alloc logs -job example-workload
 #
-# A client that runs raw_exec is enough to try it. In earnest the driver is one that isolates: docker, exec, podman.
+# With my-network.conflist 10.2.0.1/443 is let through from the start, 192.0.2.10/443 from the put on: "open", if somebody
+# listens there. A client that runs raw_exec is enough to try it. In earnest the driver is one that isolates: docker, exec, podman.
 
 variable "network" {
   type        = string
@@ -55,7 +56,7 @@ job "example-workload" {
         args = {
           "outbound.additional_rules" = jsonencode([
             { host = "10.2.0.1", proto = "tcp", port = 443, action = "ACCEPT", comment = "the proxy" },
-            { host = ["10.0.0.0/8", "fd00::/8"], action = "REJECT", comment = "nothing else within" },
+            { host = ["172.16.0.0/12", "fd00:16::/32"], action = "REJECT", comment = "never these, whatever KV says" },
           ])
         }
       }

@@ -17,8 +17,11 @@ export interface ReadOptions {
   readonly index: bigint;
   /** Whether there were keys under the prefix when it was last known. */
   readonly hadKeys: boolean;
-  /** Whether an answer without keys has been believed and none with keys since. */
-  readonly isKnownEmpty: boolean;
+  /**
+   * When ACLs were last seen to let us read the prefix, by the monotonic clock, where an answer without keys has been
+   * believed and none with keys since.
+   */
+  readonly emptySinceCheckMs: number | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -34,27 +37,38 @@ export interface ReadPorts {
 export interface BelievableAnswer {
   readonly answer: PrefixAnswer;
   readonly nextIndex: bigint;
+  /** For the next read of a prefix that stays empty. */
+  readonly emptySinceCheckMs: number | undefined;
 }
+
+/** A whole wait is longer: an empty prefix costs one more request a minute, however often its query is woken. */
+const RECHECK_MS = 45_000;
 
 /**
  * Blocks until the prefix has changed or the wait is over. An answer that could take rules away by mistake is not
  * believed by itself: one from which ACLs hid keys, one that lost all keys, one with an index that went backwards, one
  * that came early and at the same index: a snapshot was restored, and the answer is of what was there before it
  * (agent/consul/rpc.go, blockingQuery: AbandonCh). Those are asked for again at once, not blocking, from a leader that has made sure that it is one. And no keys at all
- * are believed only when ACLs let us see keys.
+ * are believed only when ACLs let us see keys, and only for as long: before 1.11 Consul does not say that it hides them.
  * @throws FilteredAnswerError where the second answer is no better; ConsulError; the signal's reason
  */
 export async function readBelievable(options: ReadOptions, ports: ReadPorts): Promise<BelievableAnswer> {
+  const { prefix, signal, emptySinceCheckMs } = options;
   const believable = await readTwiceInDoubt(options, ports);
-  if (believable.answer.isEmpty && !options.isKnownEmpty) {
-    const { prefix, signal } = options;
-    await ports.limit.take(signal);
-    await ports.consul.checkReadable({ prefix, signal });
+  if (!believable.answer.isEmpty) return { ...believable, emptySinceCheckMs: undefined };
+  const nowMs = ports.clock.monotonicMs();
+  if (emptySinceCheckMs !== undefined && nowMs - emptySinceCheckMs < RECHECK_MS) {
+    return { ...believable, emptySinceCheckMs };
   }
-  return believable;
+  await ports.limit.take(signal);
+  await ports.consul.checkReadable({ prefix, signal });
+  return { ...believable, emptySinceCheckMs: nowMs };
 }
 
-async function readTwiceInDoubt(options: ReadOptions, ports: ReadPorts): Promise<BelievableAnswer> {
+async function readTwiceInDoubt(
+  options: ReadOptions,
+  ports: ReadPorts,
+): Promise<Pick<BelievableAnswer, "answer" | "nextIndex">> {
   const { prefix, index, hadKeys } = options;
   const waitSeconds = WAIT_SECONDS - Math.floor(ports.random() * (WAIT_JITTER_SECONDS + 1));
   await ports.limit.take(options.signal);

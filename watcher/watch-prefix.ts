@@ -37,6 +37,7 @@ interface Memory {
   readonly index: bigint;
   readonly hadKeys: boolean;
   readonly delivered: readonly KvEntry[] | undefined;
+  readonly emptySinceCheckMs: number | undefined;
   /** Answers with nothing new in a row, each sooner than a query that waits would give it. */
   readonly unchanged: number;
   readonly state: PrefixState;
@@ -53,7 +54,14 @@ const QUIET_MS = 1000;
 /** Watches one prefix until the signal aborts, whatever happens. Never rejects. */
 export async function watchPrefix(options: WatchOptions, ports: WatchPorts): Promise<void> {
   const { prefix, hadKeys, signal } = options;
-  let memory: Memory = { index: 0n, hadKeys, delivered: undefined, unchanged: 0, state: startingState(prefix) };
+  let memory: Memory = {
+    index: 0n,
+    hadKeys,
+    delivered: undefined,
+    emptySinceCheckMs: undefined,
+    unchanged: 0,
+    state: startingState(prefix),
+  };
 
   while (!signal.aborted) {
     const next = await queryOnce(memory, options, ports);
@@ -67,15 +75,15 @@ export async function watchPrefix(options: WatchOptions, ports: WatchPorts): Pro
 
 async function queryOnce(memory: Memory, options: WatchOptions, ports: WatchPorts): Promise<Outcome> {
   const { root, prefix, signal } = options;
-  const { index, hadKeys, delivered } = memory;
+  const { index, hadKeys, emptySinceCheckMs } = memory;
   const startedMs = ports.clock.nowMs();
   try {
-    const isKnownEmpty = delivered?.length === 0;
-    const read = await readBelievable({ prefix: root + prefix, index, hadKeys, isKnownEmpty, signal }, ports);
+    const read = await readBelievable({ prefix: root + prefix, index, hadKeys, emptySinceCheckMs, signal }, ports);
     signal.throwIfAborted();
     const elapsedMs = Math.max(0, ports.clock.nowMs() - startedMs);
     const entries = read.answer.entries.map((entry) => ({ ...entry, key: entry.key.slice(root.length) }));
-    return takeIn(memory, { prefix, entries, index: read.nextIndex, elapsedMs }, ports);
+    const known = { ...memory, emptySinceCheckMs: read.emptySinceCheckMs };
+    return takeIn(known, { prefix, entries, index: read.nextIndex, elapsedMs }, ports);
   } catch (error) {
     return signal.aborted ? { memory, pauseMs: 0 } : recordFailure(memory, error, ports);
   }
@@ -99,7 +107,7 @@ function takeIn(
   const state = succeeded(memory.state, { index, nowMs: ports.clock.nowMs() });
   tell(state, ports);
   return {
-    memory: { index, hadKeys: entries.length > 0, delivered: entries, unchanged, state },
+    memory: { ...memory, index, hadKeys: entries.length > 0, delivered: entries, unchanged, state },
     pauseMs: unchangedIntervalMs(unchanged) - elapsedMs,
   };
 }

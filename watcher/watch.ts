@@ -10,6 +10,7 @@ import { formatTimestamp } from "../lib/policy/timestamp.ts";
 import { createExpiryWarnings } from "./expiry-warnings.ts";
 import type { IdentitySearch } from "./identity-search.ts";
 import { createKeptRules } from "./kept-rules.ts";
+import { logLoss } from "./loss-log.ts";
 import type { NodeRunner, PassReport } from "./node-runner.ts";
 import type { Observed } from "./observed.ts";
 import { createPassLoop, type PassRequest } from "./pass-loop.ts";
@@ -118,6 +119,8 @@ export function startWatch(options: WatchOptions, ports: WatchPorts): Watcher {
 
   function takeIn(answer: DeliveredAnswer): void {
     const applied = applyAnswer(snapshot, answer, { nowMs: clock.nowMs() });
+    const { prefix } = answer;
+    logLoss({ prefix, before: snapshot.runtimeRules, after: applied.snapshot.runtimeRules }, log);
     snapshot = applied.snapshot;
     logRejections(applied, log);
     settle();

@@ -237,6 +237,17 @@ describe("install.sh", () => {
     expect(outcome.stderr).toContain("is not root, run it as root");
   });
 
+  test("installs an edited copy of a conflist that the list has, where --conflist names it", async () => {
+    const { install, releases, node } = client;
+    const edited = join(releases, "edited");
+    await makeRelease(edited, { conflists: [conflistOf(node, 80)] });
+    const listed = `${"0".repeat(64)}  conflist/egress.conflist\n${"0".repeat(64)}  egress.conflist\n`;
+    await appendFile(join(edited, "SHA256SUMS"), listed);
+    expect((await install("edited")).stderr).toContain("its SHA-256 is");
+    const outcome = await install("edited", "--conflist", join(edited, "egress.conflist"));
+    expect(outcome).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+
   test("leaves a conflist that somebody changed, and puts the new one beside it", async () => {
     const { install } = client;
     await install("one");

@@ -270,7 +270,7 @@ describe.each(variants)("on a node with iptables-%s, uninstall", (backend) => {
     expect(preview.stderr).toMatch(/^outbound: Nothing was removed: .* add --yes/);
     const { isDone, families, files } = parseOwnJson<UninstallReport>(preview.stdout);
     expect(isDone).toBe(false);
-    expect(files).toHaveLength(3);
+    expect(files).toHaveLength(4);
     expect(await savedRules(node)).toBe(installed);
     expect(await first.canReach({ address: node.outside.v4[1], port: 443 })).toBe(false);
 

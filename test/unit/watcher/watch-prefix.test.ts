@@ -253,6 +253,29 @@ test("a prefix that ACLs hide from the start is not taken for one without rules"
   expect(last()).toMatchObject({ status: "failing", lastFailure: { kind: "forbidden" } });
 });
 
+test("a prefix that was empty and is hidden since, without a word, is noticed within two minutes", async () => {
+  await watch();
+  await clock.advance(300_000);
+  expect(last()?.status).toBe("ok");
+
+  consul.faults.hides = "silently";
+  consul.put("outbound/rules/global/deny", "1");
+  await clock.advance(120_000);
+  expect(last()).toMatchObject({ status: "failing", lastFailure: { kind: "forbidden" } });
+
+  consul.faults.hides = undefined;
+  await clock.advance(60_000);
+  expect(delivered).toEqual(["", "global/deny=1"]);
+  expect(last()?.status).toBe("ok");
+});
+
+test("an empty prefix costs one request more a minute, however often its query is woken", async () => {
+  await watch();
+  const before = consul.requests;
+  await clock.advance(600_000);
+  expect(consul.requests - before).toBeLessThanOrEqual(2 * 12);
+});
+
 test("an answer that ACLs filtered is never delivered, and the rules come back when they do no more", async () => {
   consul.put("outbound/rules/global/a", "1");
   await watch();
