@@ -58,6 +58,11 @@ export function readScope(flags: ScopeFlags): Scope | undefined {
     if (job !== undefined || group !== undefined) {
       throw new UsageError("Cannot read scope: found --alloc with --job or --group, expected one of the two");
     }
+    if (isStartOfId(alloc)) {
+      throw new UsageError(
+        `Cannot read scope: --alloc ${alloc} is the start of an id, expected the whole one, as outbound list --json has it`,
+      );
+    }
     return { kind: "alloc", namespace, alloc };
   }
   if (group !== undefined && job === undefined) {
@@ -65,6 +70,12 @@ export function readScope(flags: ScopeFlags): Scope | undefined {
   }
   if (job === undefined) return { kind: "namespace", namespace };
   return group === undefined ? { kind: "job", namespace, job } : { kind: "group", namespace, job, group };
+}
+
+/** A rule set for it would apply to nothing: quarantined by it, an allocation would run free. */
+function isStartOfId(alloc: string): boolean {
+  const isLike = "00000000-0000-0000-0000-000000000000".startsWith(alloc.replaceAll(/[0-9a-f]/g, "0"));
+  return isLike && alloc.length >= 4 && alloc.length < 36;
 }
 
 /** A rule set's place in KV. */

@@ -21,7 +21,8 @@ function checkFamily(family: Family, { users, hasFamily, isOn }: BridgeFilterFac
   const name = family === 4 ? "bridge-nf-call-iptables" : "bridge-nf-call-ip6tables";
   const [user] = users;
   if (isOn[family] === true) {
-    const unseen = user === undefined ? "" : "; frames with a VLAN tag stay unseen, README tells how to drop them";
+    const unseen =
+      user === undefined ? "" : "; frames with a VLAN tag stay unseen, docs/operating.md tells how to drop them";
     return ok(name, `${name} is on${unseen}`);
   }
   if (user === undefined) return ok(name, `${name} is not needed: nothing with outbound uses a bridge`);

@@ -110,14 +110,15 @@ function checkCache({ cacheDir, cache, node, nowMs }: StateFacts): Check {
       remedy: "Start the watcher of this version: it reads them from Consul again",
     });
   }
-  const described = `${countOf(cache.ruleSets, "rule set")} of node ${cache.node}`;
+  const areCached = cache.ruleSets === 1 ? "is cached" : "are cached";
+  const described = `${countOf(cache.ruleSets, "rule set")} of node ${cache.node} ${areCached}`;
   if (node !== undefined && node !== cache.node) {
     return warning(name, {
-      message: `${described} are cached, and this node is ${node}: the rules of another node hold until they are read`,
+      message: `${described}, and this node is ${node}: the rules of another node hold until they are read`,
       remedy: "Start the watcher with this node's name; on a disk that was copied, remove the file first",
     });
   }
-  return ok(name, `${described} are cached, since ${formatAge(nowMs - cache.writtenAtMs)}`);
+  return ok(name, `${described}, since ${formatAge(nowMs - cache.writtenAtMs)}`);
 }
 
 /** Two programs that look at one clock. */

@@ -43,7 +43,9 @@ function checkInSync({ isRunning, listen, ready }: WatcherFacts): Check {
   if (isUnread(ready)) {
     return warning(name, {
       message: `whether it is in sync: http://${listen}/ready ${ready.unread}`,
-      remedy: "Give --listen to this command as to outbound watch",
+      remedy: ready.unread.includes("does not answer")
+        ? "It hangs or was stopped: ps -o stat shows T for one that was, kill -CONT lets it go on"
+        : "Give --listen to this command as to outbound watch",
     });
   }
   if (ready.inSync) return ok(name, `it is in sync with Consul, for ${countOf(ready.attachments, "attachment")}`);

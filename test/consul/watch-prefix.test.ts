@@ -46,14 +46,14 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-function watch({ hadKeys = false, env = {} } = {}): void {
+function watch({ hadKeys = false, env = {}, clock = systemClock } = {}): void {
   const consul = createConsul(parseConsulSettings({ CONSUL_HTTP_ADDR: agent.url, ...env }));
   const limit = createRequestLimit({ clock: systemClock });
   const options = { root: "outbound/rules/", prefix: "global/", hadKeys, signal: abort.signal };
   running.push(
     watchPrefix(options, {
       consul,
-      clock: systemClock,
+      clock,
       limit,
       log,
       random: Math.random,
@@ -194,6 +194,28 @@ test("a token that loses its policy, or is revoked, leaves the rules in force un
   await expect.poll(() => delivered.at(-1), { timeout: 40_000, interval: 5 }).toBe("global/b=2 global/c=3");
   await expectState({ status: "ok" });
   expect(JSON.stringify([log.lines, states])).not.toContain(first);
+});
+
+test("a token that loses its policy while the prefix is empty is noticed, and what was put meanwhile comes later", async () => {
+  agent = await startConsul({ binary, acl: true });
+  await writeFile(tokenFile, await agent.createToken(readable));
+  let laterMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
+  watch({ env: { CONSUL_HTTP_TOKEN_FILE: tokenFile }, clock });
+  await expectDelivered("");
+
+  await writeFile(tokenFile, await agent.createToken('key_prefix "other/" { policy = "read" }'));
+  const before = states.length;
+  // Ends the query that still has what it was asked with; the next one is hidden from.
+  await agent.put("elsewhere", "1");
+  await expect.poll(() => states.length, { timeout: 20_000, interval: 5 }).toBeGreaterThan(before);
+  laterMs = 60_000;
+  await agent.put("outbound/rules/global/deny", "1");
+  await expectState({ status: "failing", lastFailure: { kind: "forbidden" } });
+  expect(delivered).toEqual([""]);
+
+  await writeFile(tokenFile, await agent.createToken(readable));
+  await expect.poll(() => delivered.at(-1), { timeout: 40_000, interval: 5 }).toBe("global/deny=1");
 });
 
 test("an abort ends a query that blocks in less than a second", async () => {

@@ -29,6 +29,12 @@ test("one that is not in sync is a problem with the first reason", () => {
   expect(isWatcherInSync(behind)).toBe(false);
 });
 
+test("one that hangs, or was stopped, is told of otherwise than one that listens elsewhere", () => {
+  const remedyFor = (unread: string) => checkWatcher({ ...good, ready: { unread } })[1]?.remedy;
+  expect(remedyFor("does not answer within 2000 ms")).toMatch(/kill -CONT/);
+  expect(remedyFor("is not listened on")).toMatch(/--listen/);
+});
+
 test("one that does not answer where it is asked is a warning, one that is not asked unknown", () => {
   const silent = checkWatcher({ ...good, ready: { unread: "is not listened on" } })[1];
   expect(silent).toMatchObject({
