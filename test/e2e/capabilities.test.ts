@@ -12,8 +12,9 @@ const jobFile = join(import.meta.dirname, "..", "..", "nomad", "outbound-watch.n
 /** What the job file starts the executable with: all words of its command before the executable. */
 function readStarter(): readonly string[] {
   const job = readFileSync(jobFile, "utf8");
-  const [, command = "", args = ""] =
-    /^ +config \{\n +command = "(.+)"\n +args = \[(.*?)var\.executable/ms.exec(job) ?? [];
+  const [, command] = /^ +command = var\.confine \? "(.+)" : var\.executable$/m.exec(job) ?? [];
+  const [, args = ""] = /^ +confine = \[(.*?)var\.executable,\n +\]$/ms.exec(job) ?? [];
+  if (command === undefined || args === "") throw new Error(`Cannot read how ${jobFile} starts the executable`);
   return [command, ...Array.from(args.matchAll(/"([^"]*)"/g), ([, word = ""]) => word)];
 }
 
