@@ -125,7 +125,6 @@ export function startStatusKey({ key, signal }: StatusKeyOptions, ports: StatusK
       const value = ports.describe();
       if (value === written) return;
       const current = session ?? (await open());
-      writtenAtMs = clock.monotonicMs();
       if (!(await acquire(current, value))) {
         await takeOver(current);
         if (!(await acquire(current, value))) throw new Error(`Cannot write ${key} to Consul: it is locked`);
@@ -147,6 +146,8 @@ export function startStatusKey({ key, signal }: StatusKeyOptions, ports: StatusK
 
   async function acquire(current: string, value: string): Promise<boolean> {
     await ports.limit.take(signal);
+    // Not before the limit, which may hold this one up and not the next.
+    writtenAtMs = clock.monotonicMs();
     return sessions.acquire({ key, value, session: current, signal });
   }
 

@@ -1,6 +1,6 @@
 import { array, assert, asyncProperty, double, integer, tuple } from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { createRequestLimit } from "../../../watcher/request-limit.ts";
+import { createRequestLimit, type RequestLimit } from "../../../watcher/request-limit.ts";
 import { startStatusKey, type StatusKey } from "../../../watcher/status-key.ts";
 import { createFakeClock, type FakeClock } from "../../fakes/clock.ts";
 import { createFakeConsulSessions, type FakeConsulSessions } from "../../fakes/consul-sessions.ts";
@@ -27,9 +27,8 @@ afterEach(async () => {
   await statusKey.ended;
 });
 
-function start(random: () => number = () => 0.5): void {
+function start(random: () => number = () => 0.5, limit: RequestLimit = createRequestLimit({ clock })): void {
   stop = new AbortController();
-  const limit = createRequestLimit({ clock });
   const ports = { sessions, describe: () => content, limit, clock, random, log };
   statusKey = startStatusKey({ key, signal: stop.signal }, ports);
 }
@@ -65,6 +64,25 @@ describe("when there is something to say", () => {
       expect(sessions.get(key)).toMatchObject({ value: "1" });
     },
   );
+
+  test("two seconds are counted from when a write is sent, not from when it began to wait for its turn", async () => {
+    let turns = 0;
+    start(() => 0, {
+      async take(signal) {
+        turns += 1;
+        // The first is the session's.
+        if (turns === 2) await clock.sleep(800, signal);
+      },
+    });
+    change("1");
+    await clock.advance(1000);
+    expect(sessions.get(key)?.value).toBe("1");
+    change("2");
+    await clock.advance(1750);
+    expect(sessions.get(key)?.value).toBe("1");
+    await clock.advance(100);
+    expect(sessions.get(key)?.value).toBe("2");
+  });
 
   test("a change right after a write waits until two seconds after that, and only what holds then is written", async () => {
     await startWith("1");
