@@ -36,6 +36,16 @@ export function parseAddress(text: string): Cidr {
   return cidr;
 }
 
+/** Whether `parseAddress` takes it. */
+export function isAddress(text: string): boolean {
+  try {
+    parseAddress(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Always with the prefix length: `10.0.0.1/32`. */
 export function formatCidr(cidr: Cidr): string {
   return `${cidr.address}/${cidr.prefix}`;

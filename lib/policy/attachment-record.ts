@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { parseAddress } from "./address.ts";
+import { isAddress } from "./address.ts";
 import type { Attachment } from "./attachment.ts";
 import { formatRule, ruleSchema, type Rule } from "./rule.ts";
 
@@ -83,15 +83,6 @@ const DIGEST_START = ',\n  "digest": "';
 function sealed(body: string): string {
   const digest = createHash("sha256").update(body, "utf8").digest("hex").slice(0, 32);
   return `${body}${DIGEST_START}${digest}"${END}\n`;
-}
-
-function isAddress(text: string): boolean {
-  try {
-    parseAddress(text);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Rules that read alike become one list, so that what is compiled from them is compiled once. */

@@ -1,4 +1,4 @@
-import { parseAddress } from "../policy/address.ts";
+import { isAddress } from "../policy/address.ts";
 
 /**
  * Whether a page may be asked for by this `Host` header (RFC 9110, section 7.2). A name that an attacker owns can be made
@@ -13,13 +13,4 @@ export function isAllowedHost(host: string | undefined, names: readonly string[]
   const name = plain.toLowerCase().replace(/\.$/, "");
   if (name === "localhost" || isAddress(plain)) return true;
   return name !== "" && names.some((each) => each.trim().toLowerCase() === name);
-}
-
-function isAddress(text: string): boolean {
-  try {
-    parseAddress(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

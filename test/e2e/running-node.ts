@@ -61,16 +61,7 @@ export async function startRunningNode(options: RunningNodeOptions): Promise<Run
     conflist: conflistOf(node, { outboundRules: options.outboundRules ?? [] }),
     allowed,
     outside,
-    async put(key, value) {
-      const sentAtMs = monotonicMs();
-      await consul.put(`outbound/rules/${key}`, value);
-      return sentAtMs;
-    },
-    async remove(key) {
-      const sentAtMs = monotonicMs();
-      await consul.delete(`outbound/rules/${key}`);
-      return sentAtMs;
-    },
+    ...writesTo(consul),
     async removeAll() {
       const { status, body } = await consul.request({ path: "/v1/kv/outbound/rules/?keys" });
       for (const key of status === 200 ? keysSchema.parse(JSON.parse(body)) : []) await consul.delete(key);
@@ -139,4 +130,20 @@ export async function savedRules(node: ClientNode): Promise<string> {
 /** A line for whoever reads the test's output; nothing depends on it. */
 export function tell(what: string, ms: number): void {
   console.log(`${what}: ${ms.toFixed(0)} ms`);
+}
+
+/** How rule sets are written to a Consul. */
+export function writesTo(consul: Pick<ConsulAgent, "put" | "delete">): Pick<RunningNode, "put" | "remove"> {
+  return {
+    async put(key, value) {
+      const sentAtMs = monotonicMs();
+      await consul.put(`outbound/rules/${key}`, value);
+      return sentAtMs;
+    },
+    async remove(key) {
+      const sentAtMs = monotonicMs();
+      await consul.delete(`outbound/rules/${key}`);
+      return sentAtMs;
+    },
+  };
 }

@@ -1,6 +1,5 @@
-import type { RunningNode } from "../../e2e/running-node.ts";
+import { type RunningNode, writesTo } from "../../e2e/running-node.ts";
 import type { ConsulAgent } from "../../support/consul-agent.ts";
-import { monotonicMs } from "../../support/wait.ts";
 
 /** The same node, whose rule sets are written with a token that is known only later. */
 export function withToken(running: RunningNode, token: () => string | undefined): RunningNode {
@@ -30,16 +29,7 @@ export function withConsul(running: RunningNode, consul: ConsulAgent): RunningNo
   return {
     ...running,
     consul,
-    async put(key, value) {
-      const sentAtMs = monotonicMs();
-      await consul.put(`outbound/rules/${key}`, value);
-      return sentAtMs;
-    },
-    async remove(key) {
-      const sentAtMs = monotonicMs();
-      await consul.delete(`outbound/rules/${key}`);
-      return sentAtMs;
-    },
+    ...writesTo(consul),
   };
 }
 
